@@ -1,0 +1,28 @@
+"""The one clock: now, sleep and chance come from an object that main hands down, so that tests can run days in seconds.
+
+No other module may ask the operating system for the time, sleep, or draw a random number (the linter bans it).
+"""
+
+import asyncio
+import random
+import time
+
+
+class Clock:
+    """Real time and real chance."""
+
+    def now(self) -> float:
+        """Seconds since the epoch; may jump when somebody sets the machine's clock."""
+        return time.time()
+
+    def tick(self) -> float:
+        """Seconds that only grow, for measuring how long something took."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let other work run for so many seconds."""
+        await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        """A factor between 0.5 and 1, so that many retries do not come back together."""
+        return 0.5 + random.random() / 2  # noqa: S311 - spreads load, guards nothing

@@ -1,0 +1,179 @@
+"""What we say to Keptn: started, finished, and how a message that is too large is made to fit.
+
+Only our own keys go out: Keptn merges whatever it gets into every later event of the sequence.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from cloudevents.core.bindings.http import to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+
+from app.events import grammar
+from app.events.parse import Event
+
+LIMIT = 48 * 1024
+"""Bytes of one event with its envelope; Keptn's own proxies refuse more than 64 KiB."""
+
+SPEC_VERSION = "0.2.4"
+"""The version of Keptn's CloudEvents spec that the messages follow."""
+
+Status = Literal["succeeded", "errored", "unknown"]
+Result = Literal["pass", "warning", "fail"]
+_IDS = uuid.UUID("0b8f3ac0-5d0c-4c0e-9d6b-0f5c1e9a7d42")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the user's work ended, in Keptn's words.
+
+    `reason` is one word for metrics and people: config, create, start, run, timeout, interrupted, cancelled, or empty.
+    `data` becomes `data.<task>` of the answer.
+    """
+
+    status: Status
+    result: Result
+    message: str = ""
+    reason: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def errored(reason: str, message: str) -> Outcome:
+    """The outcome of work that could not be done."""
+    return Outcome("errored", "fail", message, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One CloudEvent ready for the wire; `body` is its structured JSON, byte for byte what every receiver gets."""
+
+    id: str
+    type: str
+    body: str
+
+
+def started(event: Event, source: str, now: float) -> Message:
+    """The answer that makes Keptn wait for us."""
+    return _reply(event, "started", source, now, {}, copy=0)
+
+
+def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int = 0) -> Message:
+    """The answer that ends the task, never above `LIMIT`.
+
+    `copy` numbers the further answers that are owed when a `started` may have arrived more than once.
+    """
+    message = _finished(event, source, now, outcome, copy)
+    if _size(message) <= LIMIT:
+        return message
+    room = LIMIT - _size(_finished(event, source, now, replace(outcome, message=""), copy))
+    if room < 0 and outcome.data:
+        return finished(event, source, now, _too_large(event, outcome), copy)
+    return _finished(
+        event, source, now, replace(outcome, message=shorten(outcome.message, room)), copy
+    )
+
+
+def answerable(event: Event, source: str) -> bool:
+    """Whether the event's own identity and labels leave room for an answer."""
+    room_for_text = 1024
+    return _size(_finished(event, source, 0.0, errored("", ""), 0)) + room_for_text <= LIMIT
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text with so much cut from its middle that its JSON form takes at most `limit` bytes.
+
+    The marker in its place names the bytes that are missing; the end stays, where errors stand.
+    """
+    low, high = 0, len(text)
+    while low < high:
+        keep = (low + high + 1) // 2
+        if _json_size(_cut(text, keep)) <= limit:
+            low = keep
+        else:
+            high = keep - 1
+    return text if low == len(text) else _cut(text, low)
+
+
+def timestamp(now: float) -> str:
+    """RFC 3339 in UTC with milliseconds, as Keptn writes its own times."""
+    return (
+        datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def cloudevent(attributes: Mapping[str, Any], data: Any) -> str:
+    """A CloudEvent in structured mode; empty attributes are left out."""
+    kept = {name: value for name, value in attributes.items() if value not in ("", None)}
+    body = to_structured_event(CloudEvent(kept, data)).body
+    return body.decode()
+
+
+def _finished(event: Event, source: str, now: float, outcome: Outcome, copy: int) -> Message:
+    task = event.task or ""
+    data: dict[str, Any] = {
+        "status": outcome.status,
+        "result": outcome.result,
+        "message": outcome.message,
+    }
+    block = dict(outcome.data)
+    if task == "action":
+        # Only action providers' old consumers read this mirror, and they know it with the word `failed`.
+        block |= {
+            "status": outcome.status,
+            "result": "failed" if outcome.result == "fail" else "pass",
+        }
+    if block:
+        data[task] = block
+    return _reply(event, "finished", source, now, data, copy)
+
+
+def _reply(
+    event: Event, kind: str, source: str, now: float, data: Mapping[str, Any], copy: int
+) -> Message:
+    event_type = grammar.of_task(event.task or "", kind)
+    # Made from what it answers, so that a second sending of the same answer can be recognised.
+    identity = str(uuid.uuid5(_IDS, json.dumps([source, event.id, kind, copy])))
+    scope = {key: event.named(key) for key in ("project", "stage", "service")}
+    attributes = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": source,
+        "type": event_type,
+        "time": datetime.fromtimestamp(now, UTC),
+        "datacontenttype": "application/json",
+        "shkeptncontext": event.shkeptncontext,
+        "triggeredid": event.id,
+        "gitcommitid": event.gitcommitid,
+        "shkeptnspecversion": SPEC_VERSION,
+        "traceparent": event.traceparent,
+    }
+    return Message(
+        identity, event_type, cloudevent(attributes, {**scope, "labels": event.labels, **data})
+    )
+
+
+def _too_large(event: Event, outcome: Outcome) -> Outcome:
+    sizes = {key: _json_size(value) for key, value in outcome.data.items()}
+    key = max(sizes, key=lambda name: sizes[name])
+    return errored(
+        "run",
+        f"data.{event.task}.{key} takes {sizes[key]} bytes; an event has room for {LIMIT} in all",
+    )
+
+
+def _cut(text: str, keep: int) -> str:
+    head, tail = text[: keep // 2], text[len(text) - (keep - keep // 2) :]
+    missing = len(text.encode()) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n[... {missing} bytes cut ...]\n{tail}" if missing else text
+
+
+def _json_size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=True))
+
+
+def _size(message: Message) -> int:
+    return len(message.body.encode())

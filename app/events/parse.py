@@ -1,0 +1,157 @@
+"""Bytes in, a frozen `Event` out, or `BadEvent` with one line that says what is wrong.
+
+Strict where identity and ownership depend on it (id, source, type, project, stage, service), lenient in all else,
+because Keptn's own publishers differ: attributes may be missing, empty, or of an odd type.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import from_json
+
+from app.errors import BadEvent
+from app.events import grammar
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+# An optional attribute of an odd type (`"time": 5`) is as good as none: it never decides whose event this is.
+Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
+
+
+class Event(BaseModel):
+    """One CloudEvent as it came in, with Keptn's extensions by name; unknown attributes are not kept."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    specversion: Literal["1.0", "0.3"]
+    id: Name
+    source: Name
+    type: Name
+    time: Text = ""
+    shkeptncontext: Text = ""
+    triggeredid: Text = ""
+    gitcommitid: Text = ""
+    shkeptnspecversion: Text = ""
+    traceparent: Text = ""
+    data: Any = Field(default=None, repr=False)
+
+    @property
+    def task(self) -> str | None:
+        """The task that is asked for, when this is a task's triggered event."""
+        return grammar.triggered_task(self.type)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that may be sent back: Keptn drops an event with any other than text in them."""
+        found = self.data.get("labels") if isinstance(self.data, dict) else None
+        if not isinstance(found, dict):
+            return {}
+        return {key: value for key, value in found.items() if isinstance(value, str)}
+
+    def named(self, key: str) -> str:
+        """A text of the data block such as `project`, or an empty text."""
+        value = self.data.get(key) if isinstance(self.data, dict) else None
+        return value if isinstance(value, str) else ""
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Event:
+    """The event of a request, in structured or binary mode.
+
+    Raises:
+        BadEvent: one clear line for the sender.
+    """
+    binary = "ce-specversion" in headers and not is_structured(headers.get("content-type", ""))
+    return read(_binary_attributes(headers, body) if binary else _json(body))
+
+
+def is_structured(content_type: str) -> bool:
+    """Whether the type alone says that the body is a whole CloudEvent."""
+    return media_type(content_type) == "application/cloudevents+json"
+
+
+def media_type(content_type: str) -> str:
+    """The media type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def restore(text: str) -> Event:
+    """The event that `stored` wrote."""
+    return Event.model_validate_json(text)
+
+
+def stored(event: Event) -> str:
+    """The event as one JSON text, for the disk."""
+    return event.model_dump_json()
+
+
+def read(document: Any) -> Event:
+    """The event in a decoded JSON document.
+
+    Raises:
+        BadEvent: naming the attribute at fault.
+    """
+    if not isinstance(document, dict):
+        raise BadEvent(f"not a CloudEvent: expected one JSON object, got {_kind(document)}")
+    try:
+        event = Event.model_validate(document)
+    except ValidationError as error:
+        raise BadEvent(f"not a CloudEvent: {_first(error)}") from None
+    if event.task is not None:
+        _require_scope(event)
+    return event
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadEvent(f"not JSON: {error}") from None
+
+
+def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """The attributes of a binary-mode request; the id is checked first, for the SDK would invent one."""
+    for name in ("id", "source", "type"):
+        if not headers.get(f"ce-{name}"):
+            raise BadEvent(f"not a CloudEvent: header ce-{name} is missing or empty")
+    data = _json(body) if body else None
+    wire = {name: value for name, value in headers.items() if name.startswith("ce-")}
+    try:
+        event = from_binary_event(HTTPMessage(headers=wire, body=b""))
+    except Exception as error:  # noqa: BLE001 - the SDK raises many unrelated types; each means the same here
+        raise BadEvent(f"not a CloudEvent: {error}") from None
+    attributes = dict(event.get_attributes())
+    return {**attributes, "time": wire.get("ce-time", ""), "data": data}
+
+
+def _require_scope(event: Event) -> None:
+    if not isinstance(event.data, dict):
+        raise BadEvent(f"{event.type}: data must be an object, got {_kind(event.data)}")
+    for key in ("project", "stage", "service"):
+        if not event.named(key):
+            raise BadEvent(f"{event.type}: data.{key} must be a non-empty text")
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    return f"{place}: {detail['msg']}"
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        type(None): "null",
+    }
+    return names.get(type(value), f"a number ({json.dumps(value)[:20]})")
