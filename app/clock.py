@@ -1,9 +1,11 @@
-"""The one clock: now, sleep and chance come from an object that main hands down, so that tests can run days in seconds.
+"""The one clock: now, sleep and chance come from an object that main hands down.
 
-No other module may ask the operating system for the time, sleep, or draw a random number (the linter bans it).
+No other module may ask the operating system for the time, sleep, or draw a random number (the
+linter bans it), so that tests can run days in seconds and set time back.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 
@@ -22,6 +24,11 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Let other work run for so many seconds."""
         await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        """Until the event is set or the seconds (None: for ever) have passed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
 
     def jitter(self) -> float:
         """A factor between 0.5 and 1, so that many retries do not come back together."""

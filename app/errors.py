@@ -1,4 +1,6 @@
-"""The errors that cross a room's border. A failure of the user's own work is no error: it is an `Outcome`.
+"""The errors that cross a room's border.
+
+A failure of the user's own work is no error: it is an `Outcome`.
 
 FirstmateError
 ├── Temporary   may work later: the caller waits and asks again

@@ -31,7 +31,8 @@ _IDS = uuid.UUID("0b8f3ac0-5d0c-4c0e-9d6b-0f5c1e9a7d42")
 class Outcome:
     """How the user's work ended, in Keptn's words.
 
-    `reason` is one word for metrics and people: config, create, start, run, timeout, interrupted, cancelled, or empty.
+    `reason` is one word for metrics and people: config, start, run, timeout, interrupted,
+    cancelled, or empty.
     `data` becomes `data.<task>` of the answer.
     """
 
@@ -49,7 +50,7 @@ def errored(reason: str, message: str) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One CloudEvent ready for the wire; `body` is its structured JSON, byte for byte what every receiver gets."""
+    """One CloudEvent ready for the wire; `body` is its structured JSON, as every receiver gets it."""
 
     id: str
     type: str
@@ -64,7 +65,7 @@ def started(event: Event, source: str, now: float) -> Message:
 def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int = 0) -> Message:
     """The answer that ends the task, never above `LIMIT`.
 
-    `copy` numbers the further answers that are owed when a `started` may have arrived more than once.
+    `copy` numbers the further answers owed when a `started` may have arrived more than once.
     """
     message = _finished(event, source, now, outcome, copy)
     if _size(message) <= LIMIT:
@@ -105,6 +106,15 @@ def timestamp(now: float) -> str:
     )
 
 
+def seconds(time: str) -> float | None:
+    """The moment that an RFC 3339 text names, in seconds since the epoch; None if it names none."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
 def cloudevent(attributes: Mapping[str, Any], data: Any) -> str:
     """A CloudEvent in structured mode; empty attributes are left out."""
     kept = {name: value for name, value in attributes.items() if value not in ("", None)}
@@ -121,7 +131,7 @@ def _finished(event: Event, source: str, now: float, outcome: Outcome, copy: int
     }
     block = dict(outcome.data)
     if task == "action":
-        # Only action providers' old consumers read this mirror, and they know it with the word `failed`.
+        # Only old consumers of action providers read this mirror; they know the word `failed`.
         block |= {
             "status": outcome.status,
             "result": "failed" if outcome.result == "fail" else "pass",

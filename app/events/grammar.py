@@ -1,4 +1,4 @@
-"""The grammar of Keptn event types, as go-utils decides it: by the number of non-empty parts between the dots.
+"""The grammar of Keptn event types: go-utils counts the non-empty parts between the dots.
 
 Five parts make a task event, six a sequence event, whatever they start with.
 """
@@ -21,13 +21,13 @@ def task_event(event_type: str) -> tuple[str, str] | None:
 
 
 def sequence_event(event_type: str) -> tuple[str, str, str] | None:
-    """(stage, sequence, kind) of a sequence event such as `sh.keptn.event.dev.delivery.triggered`."""
+    """(stage, sequence, kind) of one such as `sh.keptn.event.dev.delivery.triggered`."""
     found = parts(event_type)
     return (found[3], found[4], found[5]) if len(found) == SEQUENCE_PARTS else None
 
 
 def triggered_task(event_type: str) -> str | None:
-    """The task that a Keptn `sh.keptn.event.<task>.triggered` asks for; None for every other type."""
+    """The task that a `sh.keptn.event.<task>.triggered` asks for; None for every other type."""
     found = task_event(event_type)
     if found is None or found[1] != "triggered" or not event_type.startswith(PREFIX + "."):
         return None

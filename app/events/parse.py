@@ -1,7 +1,8 @@
 """Bytes in, a frozen `Event` out, or `BadEvent` with one line that says what is wrong.
 
-Strict where identity and ownership depend on it (id, source, type, project, stage, service), lenient in all else,
-because Keptn's own publishers differ: attributes may be missing, empty, or of an odd type.
+Strict where identity and ownership depend on it (id, source, type, project, stage, service),
+lenient in all else, because Keptn's own publishers differ: attributes may be missing, empty, or of
+an odd type.
 """
 
 import json
@@ -23,12 +24,12 @@ from app.errors import BadEvent
 from app.events import grammar
 
 Name = Annotated[str, StringConstraints(min_length=1)]
-# An optional attribute of an odd type (`"time": 5`) is as good as none: it never decides whose event this is.
+# An optional attribute of an odd type (`"time": 5`) is as good as none: it decides nothing.
 Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
 
 
 class Event(BaseModel):
-    """One CloudEvent as it came in, with Keptn's extensions by name; unknown attributes are not kept."""
+    """One CloudEvent as it came in, with Keptn's extensions by name; no others are kept."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -51,7 +52,7 @@ class Event(BaseModel):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels that may be sent back: Keptn drops an event with any other than text in them."""
+        """The labels that may be sent back: Keptn drops an event with anything but text there."""
         found = self.data.get("labels") if isinstance(self.data, dict) else None
         if not isinstance(found, dict):
             return {}
@@ -118,7 +119,7 @@ def _json(body: bytes) -> Any:
 
 
 def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """The attributes of a binary-mode request; the id is checked first, for the SDK would invent one."""
+    """The attributes of a binary-mode request; the id comes first, for the SDK would invent one."""
     for name in ("id", "source", "type"):
         if not headers.get(f"ce-{name}"):
             raise BadEvent(f"not a CloudEvent: header ce-{name} is missing or empty")

@@ -1,0 +1,23 @@
+"""The named moments at which a crash must lose nothing; in the shipped service they do nothing.
+
+A start script under tests/ replaces `reached` to end the process at one of them; no logic lives
+here.
+"""
+
+NAMES = (
+    "accept committed",
+    "schema half made",
+    "plan committed",
+    "intent committed",
+    "sent",
+    "reply received",
+    "launch committed",
+    "forked",
+    "child ended",
+    "exit seen",
+)
+"""In the order of a run. `forked` and `child ended` are reached in the supervisor."""
+
+
+def reached(name: str) -> None:
+    """Mark that the moment `name` has come."""

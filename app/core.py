@@ -1,0 +1,22 @@
+"""What the moving parts of one service share: its ledger, its transitions, its clock, its figures.
+
+Only values are handed around here; each part gets the rest of what it needs by itself.
+"""
+
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.ledger.store import Ledger
+from app.lifecycle import Lifecycle
+from app.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Core:
+    """The common ground of one running service; `source` is what its events say they come from."""
+
+    ledger: Ledger
+    lifecycle: Lifecycle
+    clock: Clock
+    metrics: Metrics
+    source: str

@@ -1,0 +1,97 @@
+"""The door that a distributor, or the embedded plane, pushes events to: POST /."""
+
+import hmac
+import logging
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.errors import BadEvent
+from app.events import parse
+from app.ledger.store import LedgerFull
+from app.lifecycle import Lifecycle
+from app.metrics import Metrics
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+RETRY_SECONDS = "5"
+_LOG = logging.getLogger(__name__)
+
+
+class Door:
+    """Takes events in structured or binary mode; 202 only after the event is on disk."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        take: Callable[[int], None],
+        token: str,
+        *,
+        loopback: bool,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._take = take
+        self._token = token.encode()
+        self._loopback = loopback
+
+    def app(self, max_event_bytes: int) -> FastAPI:
+        """The web application of the door."""
+        app = FastAPI(title="Firstmate's event door", openapi_url=None)
+        app.router.routes += [
+            Route("/", self.post, methods=["POST"], max_body_size=max_event_bytes),
+            Route("/health", _health, methods=["GET"]),
+        ]
+        return app
+
+    async def post(self, request: Request) -> Response:
+        """Accept one event."""
+        refusal = self._refusal(request)
+        if refusal:
+            return self._refuse(*refusal)
+        body = await request.body()
+        try:
+            run_id = await self._lifecycle.accept(parse.parse(request.headers, body))
+        except BadEvent as error:
+            return self._refuse(400, str(error))
+        except LedgerFull as error:
+            return self._refuse(503, str(error))
+        except Exception:  # noqa: BLE001 - a sender must come again, whatever is wrong with us
+            _LOG.exception("event not accepted")
+            return self._refuse(503, "the event could not be stored; send it again")
+        if run_id is not None:
+            self._take(run_id)
+        self._metrics.accepted.labels("new" if run_id is not None else "nothing to do").inc()
+        return Response(status_code=202)
+
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
+        """What is wrong before the body is read."""
+        host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+        if self._loopback and host not in LOOPBACK_NAMES:
+            return 403, f"Host {host!r} is not this machine; ask for localhost or 127.0.0.1"
+        if self._token and not self._knows(request):
+            return 401, "a valid token is needed, in the header x-token or as bearer"
+        media_type = parse.media_type(request.headers.get("content-type", ""))
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            return 415, f"Content-Type {media_type or 'missing'!r} is not JSON; use {_STRUCTURED}"
+        return None
+
+    def _knows(self, request: Request) -> bool:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        shown = request.headers.get("x-token") or bearer
+        return hmac.compare_digest(shown.encode(), self._token)
+
+    def _refuse(self, status: int, message: str) -> Response:
+        self._metrics.rejected.labels(str(status)).inc()
+        headers = {"retry-after": RETRY_SECONDS} if status == 503 else None  # noqa: PLR2004 - HTTP
+        return JSONResponse({"code": status, "message": message}, status, headers)
+
+
+_STRUCTURED = "application/cloudevents+json"
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "OK"})

@@ -1,0 +1,99 @@
+"""What an engine takes, gives back and promises; no engine lives here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One container's worth of work, as the job config asks for it.
+
+    `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
+    `/keptn`, `keys` the keys that the task has in its file.
+    """
+
+    image: str
+    cmd: tuple[str, ...]
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    working_dir: str
+    deadline: float
+    mounted_env: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the work ended: `cause` is run, start, timeout, cancelled or interrupted.
+
+    `code` is its exit code where it had one, `detail` one line for people.
+    """
+
+    code: int | None
+    cause: str = "run"
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return self.code == 0 and self.cause == "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is kept of the work's output: `total` bytes were printed, `missing` cut from between."""
+
+    head: bytes
+    missing: int
+    tail: bytes
+
+    @property
+    def total(self) -> int:
+        """Bytes that were printed."""
+        return len(self.head) + self.missing + len(self.tail)
+
+    def text(self) -> str:
+        """All that is kept, with a marker where bytes are missing."""
+        marker = f"\n[... {self.missing} bytes cut ...]\n".encode() if self.missing else b""
+        return (self.head + marker + self.tail).decode(errors="replace")
+
+
+class Engine(Protocol):
+    """A place where work runs and outlives the service."""
+
+    name: str
+    without_effect: frozenset[str]
+    """The keys of a task that this engine cannot heed."""
+
+    async def launch(self, key: str, work: Work) -> Ended:
+        """Run the work under this key, once however often it is asked, and wait for its end.
+
+        Raises:
+            Permanent: it cannot run here; the text names the key at fault and the remedy.
+        """
+        ...
+
+    async def attach(self, key: str) -> Ended | None:
+        """Wait for what was launched under this key; None when there is nothing (left)."""
+        ...
+
+    async def cancel(self, key: str) -> None:
+        """End the work; whoever waits for it hears of it."""
+        ...
+
+    def logs(self, key: str) -> Output:
+        """What the work has printed so far."""
+        ...
+
+    def clear(self, key: str) -> None:
+        """Remove the work's own files; its outcome is saved, its output stays."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Remove all that is left of it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go; the work goes on."""
+        ...

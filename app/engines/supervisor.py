@@ -1,0 +1,335 @@
+"""The supervisor: a small program of its own that owns all jobs of a data folder.
+
+It outlives the service that started it: keeps their output (bounded), ends them at their deadline,
+and saves their exit. Only the standard library, and nothing of the service, is imported.
+
+Run as `python supervisor.py FOLDER`. The service connects to FOLDER/supervisor.sock and sends JSON
+lines: {"launch": key, "argv", "env", "cwd", "deadline"} or {"cancel": key}. It gets
+{"running": [keys]} at once and {"ended": key} for each job. Beside a job's output lie `job.json`
+(pid and start time of its process group) and, when it has ended, `exit.json`.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+HEAD_BYTES = TAIL_BYTES = 512 * 1024
+KILL_SECONDS = 5.0
+"""Between the polite end of a job and the certain one."""
+
+_COUNT = struct.Struct("<Q")
+_CHUNK = 1 << 16
+
+
+def reached(name: str) -> None:
+    """A named moment for crash tests, as in `app.boundaries`; does nothing."""
+
+
+class OutputFile:
+    """A file of fixed size at most: a count, the head of the output, and a ring with its tail."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._total = 0
+
+    def append(self, data: bytes) -> None:
+        """Add output; in the ring, the oldest gives way."""
+        while data:
+            place, room = self._place()
+            os.pwrite(self._file, data[:room], _COUNT.size + place)
+            self._total += len(data[:room])
+            data = data[room:]
+        os.pwrite(self._file, _COUNT.pack(self._total), 0)
+
+    def _place(self) -> tuple[int, int]:
+        """Where the next byte goes, and how many fit before a border."""
+        if self._total < HEAD_BYTES:
+            return self._total, HEAD_BYTES - self._total
+        turn = (self._total - HEAD_BYTES) % TAIL_BYTES
+        return HEAD_BYTES + turn, TAIL_BYTES - turn
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+
+def read_output(path: str) -> tuple[bytes, int, bytes]:
+    """(head, bytes missing, tail) of an output file, also while it is being written."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would double the start-up time
+            content = file.read()
+    except FileNotFoundError:
+        return b"", 0, b""
+    if len(content) < _COUNT.size:
+        return b"", 0, b""
+    total, kept = _COUNT.unpack_from(content)[0], content[_COUNT.size :]
+    if total <= HEAD_BYTES + TAIL_BYTES:
+        return kept[:HEAD_BYTES], 0, kept[HEAD_BYTES:total]
+    turn = (total - HEAD_BYTES) % TAIL_BYTES
+    ring = kept[HEAD_BYTES:]
+    return kept[:HEAD_BYTES], total - HEAD_BYTES - TAIL_BYTES, ring[turn:] + ring[:turn]
+
+
+def start_time(pid: int) -> str:
+    """When the process began, in clock ticks since boot; empty when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+            return file.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+class Job:
+    """One process group, its output pipe and its deadline."""
+
+    def __init__(self, key: str, spec: dict[str, Any], file_limits: tuple[int, int]) -> None:
+        self.key = key
+        self.cause = "run"
+        self.ends_at = time.monotonic() + float(spec["deadline"])
+        self.output = OutputFile(f"{key}/output")
+        self.pipe, writer = os.pipe()
+        os.set_blocking(self.pipe, False)
+        self.failure, failure_writer = os.pipe()
+        gate, opener = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(opener)
+            resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
+            _become(spec, gate, writer, failure_writer)
+        for end in (writer, failure_writer, gate):
+            os.close(end)
+        reached("forked")
+        # The child runs nothing before its pid is saved: a supervisor that dies here leaves none.
+        _save(f"{key}/job.json", {"pid": self.pid, "started": start_time(self.pid)})
+        os.write(opener, b"g")
+        os.close(opener)
+
+    def read(self) -> bool:
+        """Take what the job has printed; False when no more will come."""
+        while True:
+            try:
+                data = os.read(self.pipe, _CHUNK)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not data:
+                return False
+            self.output.append(data)
+
+    def end(self, cause: str) -> None:
+        """Ask the group to end; the next call, after a grace, makes it."""
+        polite = self.cause == "run"
+        self.cause = cause if polite else self.cause
+        self.ends_at = time.monotonic() + KILL_SECONDS
+        self.signal(signal.SIGTERM if polite else signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Signal the whole group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def finish(self, status: int) -> None:
+        """Save how it ended; what it left running ends with it, as in a container."""
+        reached("child ended")
+        self.signal(signal.SIGKILL)
+        self.read()
+        detail = os.read(self.failure, _CHUNK).decode(errors="replace")
+        os.close(self.failure)
+        os.close(self.pipe)
+        self.output.close()
+        code = os.waitstatus_to_exitcode(status)
+        cause = "start" if detail else self.cause
+        _save(f"{self.key}/exit.json", {"code": code, "cause": cause, "detail": detail})
+
+
+def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
+    """In the child: wait for the gate, then be the job. Never returns."""
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        if os.read(gate, 1) != b"g":
+            return
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (output, 1), (output, 2)):
+            os.dup2(source, target)
+        at_fault = spec["cwd"]
+        try:
+            os.chdir(at_fault)
+            at_fault = spec["argv"][0]
+            os.execvpe(at_fault, spec["argv"], spec["env"])
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            os.write(failure, f"{at_fault}: {reason}".encode()[:_CHUNK])
+    finally:
+        os._exit(127)
+
+
+def _save(path: str, value: dict[str, Any]) -> None:
+    """Write a file that is there whole or not at all."""
+    with open(path + ".part", "w") as file:  # noqa: PTH123 - as above
+        json.dump(value, file)
+    os.rename(path + ".part", path)  # noqa: PTH104 - as above
+
+
+class Supervisor:
+    """The loop: connections, pipes, children and deadlines, in one thread."""
+
+    def __init__(self, file_limits: tuple[int, int]) -> None:
+        self._file_limits = file_limits
+        self._selector = selectors.DefaultSelector()
+        self._jobs: dict[int, Job] = {}
+        self._clients: dict[socket.socket, bytearray] = {}
+
+    def run(self, listener: socket.socket, wakeup: int) -> None:
+        """Serve until there is neither a job nor a service."""
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._welcome(listener))
+        self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._reap(wakeup))
+        while True:
+            ready = self._selector.select(self._patience())
+            if not ready and self._is_idle():
+                return
+            for key, _ in ready:
+                key.data()
+            now = time.monotonic()
+            for job in [one for one in self._jobs.values() if one.ends_at <= now]:
+                job.end("timeout")
+
+    def _is_idle(self) -> bool:
+        return not self._jobs and not self._clients
+
+    def _patience(self) -> float | None:
+        """Seconds to the next deadline; without anything to do, to the end."""
+        if self._is_idle():
+            return KILL_SECONDS
+        ends = [job.ends_at for job in self._jobs.values()]
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+    def _welcome(self, listener: socket.socket) -> None:
+        """A new service: what the old one still asked for comes first."""
+        for old in list(self._clients):
+            self._serve(old)
+        client, _ = listener.accept()
+        client.settimeout(0.0)
+        self._clients[client] = bytearray()
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._serve(client))
+        self._tell(client, {"running": [job.key for job in self._jobs.values()]})
+
+    def _serve(self, client: socket.socket) -> None:
+        """Take and do what a service asks."""
+        waiting = self._clients.get(client)
+        while waiting is not None:
+            try:
+                data = client.recv(_CHUNK)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self._drop(client)
+                break
+            waiting += data
+        if waiting is None:  # gone while its turn came
+            return
+        *lines, rest = waiting.split(b"\n")
+        waiting[:] = rest
+        for line in lines:
+            self._do(json.loads(line))
+
+    def _do(self, request: dict[str, Any]) -> None:
+        if "cancel" in request:
+            for job in self._jobs.values():
+                if job.key == request["cancel"]:
+                    job.end("cancelled")
+            return
+        key = request["launch"]
+        try:
+            os.close(os.open(f"{key}/job.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return  # launched before: at most once, whoever asks
+        try:
+            job = Job(key, request, self._file_limits)
+        except OSError as error:  # no more processes, files or space
+            _save(f"{key}/exit.json", {"code": 127, "cause": "start", "detail": str(error)})
+            self._tell_all(key)
+            return
+        self._jobs[job.pid] = job
+        self._selector.register(job.pipe, selectors.EVENT_READ, lambda: self._read(job))
+
+    def _read(self, job: Job) -> None:
+        if job.pid in self._jobs and not job.read():
+            self._selector.unregister(job.pipe)
+
+    def _reap(self, wakeup: int) -> None:
+        """Some children ended."""
+        os.read(wakeup, _CHUNK)
+        while self._jobs:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            job = self._jobs.pop(pid)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(job.pipe)
+            job.finish(status)
+            self._tell_all(job.key)
+
+    def _tell_all(self, ended: str) -> None:
+        for client in list(self._clients):
+            self._tell(client, {"ended": ended})
+
+    def _tell(self, client: socket.socket, message: dict[str, Any]) -> None:
+        try:
+            client.settimeout(KILL_SECONDS)
+            client.sendall(json.dumps(message).encode() + b"\n")
+            client.settimeout(0.0)
+        except OSError:
+            self._drop(client)
+
+    def _drop(self, client: socket.socket) -> None:
+        if client in self._clients:
+            self._selector.unregister(client)
+            del self._clients[client]
+            client.close()
+
+
+def main(folder: str) -> None:
+    """Own the folder's jobs, unless another supervisor does."""
+    os.chdir(folder)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    lock = os.open("supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    wakeup, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # whoever ends the service must not end its jobs
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("supervisor.sock")  # noqa: PTH108 - as above
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("supervisor.sock")
+    listener.listen()
+    Supervisor(limits).run(listener, wakeup)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,147 @@
+"""YAML text to a tree that remembers its lines: mappings, lists and scalars of the first document.
+
+No key or type of a jobconfig is known here; a scalar gets its meaning where its type is known.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Union
+
+import yaml
+
+from app.jobconfig.scalars import Scalar
+
+MAX_DEPTH = 50
+MAX_NODES = 100_000
+"""Every alias counted in full: ten lines of aliases can ask for more than any memory holds."""
+
+
+class Mapping(dict[str, "Node"]):
+    """A mapping with its own line and those of its keys."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
+
+    def __str__(self) -> str:
+        return "a mapping"
+
+    def merge(self, other: "Node") -> None:
+        """What `<<` does: as in yaml.v2 the later of a key and a merged one wins."""
+        if not isinstance(other, Mapping):
+            raise _Unreadable(Problem(other.line, "`<<` takes a mapping or a list of mappings"))
+        self.update(other)
+        self.lines.update(other.lines)
+
+
+class Sequence(list["Node"]):
+    """A list with its line."""
+
+    line: int
+
+    def __str__(self) -> str:
+        return "a list"
+
+
+Node = Union[Mapping, Sequence, Scalar]  # noqa: UP007 - a forward reference takes no `|`
+
+
+class Problem(NamedTuple):
+    """What is wrong with one line."""
+
+    line: int
+    text: str
+
+
+class _Unreadable(Exception):
+    """There is no tree; the argument is the `Problem`."""
+
+
+def compose(text: str) -> tuple[Node | None, list[Problem]]:
+    """The first document's tree, and what is wrong with its keys; None if the text is no YAML."""
+    if odd := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, odd.start()) + 1
+        return None, [Problem(line, f"no valid YAML: the character {odd[0]!a} is not allowed")]
+    composer = _Composer(text)
+    try:
+        return composer.document(), composer.problems
+    except _Unreadable as error:
+        return None, [error.args[0]]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", "odd character")
+        return None, [Problem(mark.line + 1 if mark else 1, f"no valid YAML: {what}")]
+
+
+class _Composer:
+    """Builds the tree from the parser's events.
+
+    PyYAML's own composer overflows the C stack on deep nesting, and refuses an anchor set twice.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.problems: list[Problem] = []
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CBaseLoader)
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._size = 0
+
+    def document(self) -> Node:
+        next(self._events)
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return Scalar("", 1)
+        return self._node(next(self._events), 0)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        line, before = event.start_mark.line + 1, self._size
+        if before > MAX_NODES or depth > MAX_DEPTH:
+            raise _Unreadable(Problem(line, "nested too deeply, or repeated too often by aliases"))
+        self._size += 1
+        node = self._built(event, line, depth + 1)
+        if event.anchor:
+            self._anchors[event.anchor] = node, self._size - before
+        return node
+
+    def _built(self, event: Any, line: int, depth: int) -> Node:
+        match event:
+            case yaml.MappingStartEvent():
+                return self._mapping(Mapping(line), depth)
+            case yaml.SequenceStartEvent():
+                sequence = Sequence(self._node(item, depth) for item in self._items())
+                sequence.line = line
+                return sequence
+            case yaml.ScalarEvent():
+                tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
+                if tag == "binary":
+                    raise _Unreadable(Problem(line, "!!binary is not read; write the text itself"))
+                plain = tag not in ("!", "str") if tag else event.implicit[0]
+                return Scalar(event.value, line, plain)
+        if event.anchor not in self._anchors:
+            raise _Unreadable(Problem(line, f"no &{event.anchor} stands before *{event.anchor}"))
+        node, size = self._anchors[event.anchor]
+        self._size += size
+        return node
+
+    def _items(self) -> Iterator[Any]:
+        ends = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+        while not isinstance(event := next(self._events), ends):
+            yield event
+
+    def _mapping(self, mapping: Mapping, depth: int) -> Mapping:
+        written: set[str] = set()
+        for event in self._items():
+            key = self._node(event, depth)
+            value = self._node(next(self._events), depth)
+            if not isinstance(key, Scalar):
+                self.problems.append(Problem(key.line, "a key must be a text"))
+            elif key.plain and key.text == "<<":
+                # Of several sources the first wins.
+                for source in reversed(value) if isinstance(value, Sequence) else [value]:
+                    mapping.merge(source)
+            else:
+                name = "" if key.value is None else key.text
+                if name in written:
+                    self.problems.append(Problem(key.line, f"key `{name}` is written twice"))
+                written.add(name)
+                mapping[name] = value
+                mapping.lines.setdefault(name, key.line)
+        return mapping

@@ -1,0 +1,116 @@
+"""JSONPath with the answers of the library that job-executor uses, PaesslerAG/jsonpath.
+
+A plain path (single keys and indexes) is walked here and gives one value or an error; any other is
+left to python-jsonpath and gives a list. Nothing here knows an event.
+"""
+
+import json
+import re
+from functools import cache, lru_cache, reduce
+from itertools import islice
+from typing import Any
+
+from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
+
+from app.errors import Permanent
+from app.jobconfig.values import as_plain
+
+MAX_FOUND = 10_000
+"""Values that a path gives at most."""
+
+_START = re.compile(r"\s*(?:\$|([^\W\d]\w*))\s*")
+_STEP = re.compile(
+    r"""(?: \.\s* (?P<name>[^\W\d]\w*)
+      | \[\s* (?P<quoted>"(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"|'[^'\\]'|`[^`]*`) \s*\]
+      | \[\s* (?P<index>-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) \s*\]
+    )\s*""",
+    re.VERBOSE,
+)
+
+
+class PathError(Permanent):
+    """The path cannot be read, or leads nowhere."""
+
+
+def find(path: str, document: Any) -> Any:
+    """What the path leads to; without `$` in front, a last key that is missing gives None.
+
+    Raises:
+        PathError: with the Go library's text where a plain path leads nowhere.
+    """
+    start = _START.match(path)
+    if start is None:
+        raise PathError(f"parsing error: {path}: a path starts with $ or a key")
+    keys = _keys(path, start.end())
+    if start[1] is None:
+        return _listed(path, document) if keys is None else reduce(_select, keys, document)
+    if keys is None:
+        raise PathError(f"parsing error: {path}: only plain keys without $; write $.{path}")
+    return _variable([start[1], *keys], document)
+
+
+@lru_cache(maxsize=1024)
+def _keys(path: str, at: int) -> tuple[str | float, ...] | None:
+    """The keys and indexes of a plain path from there on; None if it is not plain."""
+    keys: list[str | float] = []
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            return None
+        keys.append(step["name"] or _literal(step["quoted"] or step["index"]))
+        at = step.end()
+    return tuple(keys)
+
+
+def _literal(text: str) -> str | float:
+    if text[0] == '"':
+        return str(json.loads(text, strict=False))
+    return text[1:-1] if text[0] in "'`" else float(text)
+
+
+def _select(value: Any, key: str | float) -> Any:
+    name = as_plain(key)
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        raise PathError(f"unknown key {name}")
+    if isinstance(value, list) and re.fullmatch(r"-?[0-9.]{1,15}", name):
+        if 0 <= (index := int(float(name))) < len(value):
+            return value[index]
+        raise PathError(f"index {index} out of bounds")
+    kind = {str: "a text", bool: "a boolean", list: "a list", type(None): "null"}
+    raise PathError(f"cannot select {name} in {kind.get(type(value), 'a number')}")
+
+
+def _variable(keys: list[str | float], document: Any) -> Any:
+    try:
+        above = reduce(_select, keys[:-1], document)
+        if isinstance(above, dict):
+            return above.get(keys[-1])
+        return _select(above, keys[-1])
+    except PathError:
+        raise PathError(f"unknown parameter {'.'.join(map(as_plain, keys))}") from None
+
+
+def _listed(path: str, document: Any) -> list[Any]:
+    # Each `..` visits all that is below each value found so far: two of them take quadratic time.
+    if path.count("..") > 1:
+        raise PathError(f"parsing error: {path}: `..` may stand once")
+    try:
+        query = _library().compile(path)
+        found = [match.obj for match in islice(query.finditer(document), MAX_FOUND + 1)]
+    except (JSONPathError, RecursionError) as error:
+        raise PathError(f"parsing error: {path}: {str(error).splitlines()[0]}") from None
+    if isinstance(query, JSONPath) and query.singular_query():
+        raise PathError(f'parsing error: {path}: odd keys need double quotes, as in ["build-id"]')
+    if len(found) > MAX_FOUND:
+        raise PathError(f"{path} selects more than {MAX_FOUND} values")
+    return found
+
+
+@cache
+def _library() -> JSONPathEnvironment:
+    library = JSONPathEnvironment(strict=True)
+    # The Go library has none either, and two of them run regular expressions without a bound.
+    library.function_extensions.clear()
+    return library

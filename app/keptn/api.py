@@ -1,0 +1,152 @@
+"""Where Keptn's APIs are and how a request to them is signed; what the answers mean is not here."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx
+
+from app.events.parse import Event
+from app.outbound import Outbound, Refused, Unclear
+
+CONFIG_RESOURCE = "job/config.yaml"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One way to reach a Keptn.
+
+    `base` is the URL before `/controlPlane`, `events` the one that takes events. `final` tells
+    whether a 200 there proves that the event reached Keptn; a distributor's does not.
+    `token` is asked for each request, so that a new one is picked up.
+    """
+
+    base: str
+    events: str
+    final: bool
+    token: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A file of a Keptn project: its text, the level it was found on, and its version there."""
+
+    text: str
+    level: str
+    version: str
+
+
+class KeptnApi:
+    """Keptn's HTTP APIs; errors are those of `app.outbound`."""
+
+    def __init__(self, endpoint: Endpoint, outbound: Outbound) -> None:
+        self.endpoint = endpoint
+        self._outbound = outbound
+
+    async def send_event(self, body: str) -> None:
+        """Hand over one structured CloudEvent."""
+        await self._post(self.endpoint.events, body, "application/cloudevents+json")
+
+    async def send_log(self, body: str) -> None:
+        """Write to the Uniform log."""
+        await self._post(f"{self.endpoint.base}/controlPlane/v1/log", body, "application/json")
+
+    async def is_open(self, event: Event) -> bool:
+        """Whether Keptn still waits for an answer to this triggered event."""
+        where = f"controlPlane/v1/event/triggered/{quote(event.type, safe='')}"
+        try:
+            found = await self._get(where, project=event.named("project"), eventID=event.id)
+        except Refused as error:
+            if error.status == httpx.codes.NOT_FOUND:  # the project is gone
+                return False
+            raise
+        events = found.get("events")
+        return isinstance(events, list) and any(_field(one, "id") == event.id for one in events)
+
+    async def executions(self, event: Event) -> list[Any]:
+        """The sequence executions of the event's context, as the controller counts them."""
+        found = await self._get(
+            "controlPlane/v1/sequence-execution",
+            project=event.named("project"),
+            keptnContext=event.shkeptncontext,
+        )
+        listed = found.get("sequenceExecutions")
+        return listed if isinstance(listed, list) else []
+
+    async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
+        """The events of that type and source that Keptn's datastore has for the context."""
+        events: list[Any] = []
+        page = "0"
+        while True:
+            found = await self._get(
+                "mongodb-datastore/event",
+                project=event.named("project"),
+                keptnContext=event.shkeptncontext,
+                type=event_type,
+                source=source,
+                pageSize="100",
+                nextPageKey=page,
+            )
+            events += found.get("events") or []
+            following = str(found.get("nextPageKey") or "0")
+            if following in ("0", page):
+                return events
+            page = following
+
+    async def resource(self, event: Event, uri: str, levels: str = "service") -> Resource | None:
+        """A resource of one level, pinned to the event's commit; None when it is not there.
+
+        A project's files live on another branch than its stages', so there no commit is named.
+        """
+        path = f"project/{quote(event.named('project'), safe='')}"
+        if levels != "project":
+            path += f"/stage/{quote(event.named('stage'), safe='')}"
+        if levels == "service":
+            path += f"/service/{quote(event.named('service'), safe='')}"
+        commit = event.gitcommitid if levels != "project" else ""
+        pin = {"gitCommitID": commit} if commit else {}
+        try:
+            found = await self._get(f"resource-service/v1/{path}/resource/{quote_plus(uri)}", **pin)
+        except Refused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
+        return _resource(found, levels)
+
+    async def _post(self, url: str, body: str, media_type: str) -> None:
+        await self._outbound.request(
+            "POST", url, headers=self._headers() | {"content-type": media_type}, content=body
+        )
+
+    async def _get(self, path: str, **params: str) -> dict[str, Any]:
+        reply = await self._outbound.request(
+            "GET", f"{self.endpoint.base}/{path}", headers=self._headers(), params=params
+        )
+        try:
+            found = json.loads(reply.content)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Unclear(f"{path}: the reply is no JSON object")
+        return found
+
+    def _headers(self) -> dict[str, str]:
+        token = self.endpoint.token()
+        return {"x-token": token} if token else {}
+
+
+def _resource(found: Mapping[str, Any], level: str) -> Resource:
+    metadata = found.get("metadata")
+    version = metadata.get("version") if isinstance(metadata, dict) else ""
+    try:
+        content = base64.b64decode(found.get("resourceContent") or "", validate=True).decode()
+    except (ValueError, TypeError) as error:
+        raise Unclear(f"the resource on {level} level cannot be decoded: {error}") from None
+    return Resource(content, level, str(version or ""))
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

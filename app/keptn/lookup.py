@@ -1,0 +1,82 @@
+"""What of ours has arrived at Keptn: asked after a doubtful reply, and to confirm a sidecar's 200.
+
+The controller's own count comes first; the datastore is asked where that says nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Permanent
+from app.events import grammar
+from app.events.parse import Event
+from app.keptn.api import KeptnApi
+from app.outbound import Refused
+
+
+class Unaskable(Permanent):
+    """This Keptn offers nothing that could tell what arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """How many of our answers to one triggered event Keptn has; `complete` when it is past it."""
+
+    started: int
+    finished: int
+    complete: bool = False
+
+    def has(self, kind: str, count: int = 1) -> bool:
+        """Whether so many answers of a kind are there, or none is waited for any more."""
+        return self.complete or (self.started if kind == "started" else self.finished) >= count
+
+
+async def arrived(api: KeptnApi, event: Event, source: str) -> Arrived:
+    """What Keptn has of our answers to the event.
+
+    Raises:
+        Temporary: it cannot be asked now.
+        Unaskable: it cannot be asked at all.
+    """
+    if not event.shkeptncontext:
+        raise Unaskable("the event has no shkeptncontext to look for")
+    try:
+        counted = _counted(await api.executions(event), event, source)
+    except Refused:  # an older Keptn has no such API
+        counted = None
+    if counted:
+        return counted
+    try:
+        started = await _stored(api, event, source, "started")
+        finished = await _stored(api, event, source, "finished")
+    except Refused as error:
+        raise Unaskable(str(error)) from None
+    return Arrived(started, finished)
+
+
+def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | None:
+    """The controller's count, if it knows the task."""
+    for execution in executions:
+        status = _mapping(_mapping(execution).get("status"))
+        previous = [_mapping(task) for task in status.get("previousTasks") or ()]
+        if any(task.get("triggeredID") == event.id for task in previous):
+            return Arrived(0, 0, complete=True)
+        current = _mapping(status.get("currentTask"))
+        if current.get("triggeredID") == event.id:
+            ours = [
+                str(one.get("eventType")).rpartition(".")[2]
+                for one in map(_mapping, current.get("events") or ())
+                if one.get("source") == source
+            ]
+            return Arrived(ours.count("started"), ours.count("finished"))
+    return None
+
+
+async def _stored(api: KeptnApi, event: Event, source: str, kind: str) -> int:
+    found = await api.stored_events(event, grammar.of_task(event.task or "", kind), source)
+    ours = {"triggeredid": event.id, "source": source}
+    return sum(1 for one in map(_mapping, found) if ours.items() <= one.items())
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,78 @@
+"""The steps of an outgoing message, as functions of a connection; who may take which, and when.
+
+How a message is sent, and what a reply means, stands in `app.senders`.
+"""
+
+import sqlite3
+
+
+def intend(db: sqlite3.Connection, letter_id: int, now: float) -> bool:
+    """From here on the message may have arrived; False when it is not to go any more."""
+    changed = db.execute(
+        "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sent = ? WHERE id = ?"
+        " AND state IN ('ready', 'sending')",
+        (now, letter_id),
+    )
+    return changed.rowcount > 0
+
+
+def settle(db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "") -> None:
+    """The message's last or last but one state: sent, done or refused."""
+    db.execute(
+        "UPDATE outbox SET state = ?, sent = ?, due = ?, note = ? WHERE id = ?"
+        " AND state <> 'dropped'",
+        (state, now, now, note, letter_id),
+    )
+
+
+def put_back(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
+    """It surely did not arrive: send it at `due`."""
+    db.execute(
+        "UPDATE outbox SET state = 'ready', due = ?, note = ? WHERE id = ? AND state <> 'dropped'",
+        (due, note, letter_id),
+    )
+
+
+def leave_open(
+    db: sqlite3.Connection, letter_id: int, due: float, note: str, sent: float | None = None
+) -> None:
+    """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
+    db.execute(
+        "UPDATE outbox SET due = ?, note = ?, sent = coalesce(?, sent) WHERE id = ?"
+        " AND state <> 'dropped'",
+        (due, note, sent, letter_id),
+    )
+
+
+def forget(db: sqlite3.Connection, letter_id: int) -> None:
+    """Delete a message that nobody will ask for again."""
+    db.execute("DELETE FROM outbox WHERE id = ?", (letter_id,))
+
+
+def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit: int) -> list[str]:
+    """Forget ended runs whose messages are settled, and later their event ids.
+
+    Returns:
+        The launch keys of the forgotten runs, whose output can go as well.
+    """
+    old = db.execute(
+        "SELECT id FROM runs WHERE changed < ? AND state IN ('ignored', 'answered', 'refused')"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE run = runs.id AND state IN"
+        " ('ready', 'sending', 'sent')) ORDER BY changed LIMIT ?",
+        (runs_before, limit),
+    ).fetchall()
+    ids = [(row[0],) for row in old]
+    keys = [
+        row[0]
+        for run_id in ids
+        for row in db.execute("SELECT key FROM tasks WHERE run = ?", run_id).fetchall()
+    ]
+    db.executemany("DELETE FROM outbox WHERE run = ?", ids)
+    db.executemany("DELETE FROM tasks WHERE run = ?", ids)
+    db.executemany("DELETE FROM runs WHERE id = ?", ids)
+    db.execute(
+        "DELETE FROM seen WHERE at < ? AND outcome IN ('ignored', 'answered', 'refused')"
+        " AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = seen.event_id)",
+        (seen_before,),
+    )
+    return keys

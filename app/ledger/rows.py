@@ -1,0 +1,170 @@
+"""The ledger's rows as frozen values, and the questions that others ask about them.
+
+Reading only; every change is a transition in `app.lifecycle` or a step of a message in `outbox`.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+Row = TypeVar("Row", "Run", "TaskRow", "Letter")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One triggered event that we took, and how far it came. Times are seconds since the epoch.
+
+    `happened` is the event's own time, `owed` how many `finished` a started run must end with.
+    """
+
+    id: int
+    event_id: str
+    state: str
+    reason: str
+    type: str
+    context: str
+    project: str
+    stage: str
+    service: str
+    event: str
+    happened: float
+    received: float
+    changed: float
+    plan: str | None
+    outcome: str | None
+    owed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task of a run that was launched, or is about to be."""
+
+    run: int
+    action: int
+    task: int
+    key: str
+    name: str
+    launched: float
+    ended: float | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One outgoing message.
+
+    Its states: ready (never sent, or known not to have arrived) -> sending (may have arrived) ->
+    sent (accepted, not confirmed) -> done; or refused, or dropped.
+    """
+
+    id: int
+    run: int
+    destination: str
+    kind: str
+    body: str
+    state: str
+    attempts: int
+    due: float
+    written: float
+    sent: float | None
+    note: str
+
+
+def _read(kind: type[Row], rows: Iterable[sqlite3.Row]) -> list[Row]:
+    return [kind(**{field.name: row[field.name] for field in fields(kind)}) for row in rows]
+
+
+def run(reader: sqlite3.Connection, run_id: int) -> Run:
+    """The run with this number."""
+    return _read(Run, reader.execute("SELECT * FROM runs WHERE id = ?", (run_id,)))[0]
+
+
+def run_of_event(reader: sqlite3.Connection, event_id: str) -> Run | None:
+    """The run that an event started."""
+    found = _read(Run, reader.execute("SELECT * FROM runs WHERE event_id = ?", (event_id,)))
+    return found[0] if found else None
+
+
+def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
+    """(number, state) of all that is not ended: running first, then in the order they came."""
+    rows = reader.execute(
+        "SELECT id, state FROM runs WHERE state IN ('received', 'planned', 'running')"
+        " ORDER BY state <> 'running', id"
+    )
+    return [(row["id"], row["state"]) for row in rows]
+
+
+def recent_runs(reader: sqlite3.Connection, after: int, limit: int, *, ignored: bool) -> list[Run]:
+    """The newest `limit` runs above the number `after`, oldest first."""
+    rows = reader.execute(
+        "SELECT * FROM (SELECT * FROM runs WHERE id > ? AND (? OR state <> 'ignored')"
+        " ORDER BY id DESC LIMIT ?) ORDER BY id",
+        (after, ignored, limit),
+    )
+    return _read(Run, rows)
+
+
+def tombstone(reader: sqlite3.Connection, event_id: str) -> dict[str, Any] | None:
+    """What became of an event whose run is no longer kept."""
+    row = reader.execute("SELECT * FROM seen WHERE event_id = ?", (event_id,)).fetchone()
+    return dict(row) if row else None
+
+
+def tasks(reader: sqlite3.Connection, run_id: int) -> list[TaskRow]:
+    """The tasks of a run that were launched, in order."""
+    rows = reader.execute("SELECT * FROM tasks WHERE run = ? ORDER BY action, task", (run_id,))
+    return _read(TaskRow, rows)
+
+
+def letters(reader: sqlite3.Connection, run_id: int) -> list[Letter]:
+    """All messages of a run, in order."""
+    return _read(
+        Letter, reader.execute("SELECT * FROM outbox WHERE run = ? ORDER BY id", (run_id,))
+    )
+
+
+def due_letters(
+    reader: sqlite3.Connection, destination: str, now: float, limit: int
+) -> list[Letter]:
+    """The messages that may go now: of each run the first that is still open."""
+    rows = reader.execute(
+        "SELECT * FROM outbox AS a WHERE destination = ? AND state IN ('ready', 'sending')"
+        " AND due <= ? AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
+        " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
+        " ORDER BY due LIMIT ?",
+        (destination, now, limit),
+    )
+    return _read(Letter, rows)
+
+
+def next_due(reader: sqlite3.Connection, destination: str) -> float | None:
+    """When the next open message of a destination may go."""
+    sql = "SELECT min(due) FROM outbox WHERE destination = ? AND state IN ('ready', 'sending')"
+    return _figure(reader, sql, destination)
+
+
+def unconfirmed(reader: sqlite3.Connection, before: float, limit: int) -> list[int]:
+    """Runs whose messages were all accepted before that time, without proof that they arrived."""
+    rows = reader.execute(
+        "SELECT run FROM outbox WHERE state = 'sent' GROUP BY run"
+        " HAVING max(sent) <= ? AND max(due) <= ? ORDER BY min(sent) LIMIT ?",
+        (before, before, limit),
+    )
+    return [row["run"] for row in rows]
+
+
+def oldest_waiting(reader: sqlite3.Connection) -> float | None:
+    """When the oldest run came in that is planned and has no slot yet."""
+    return _figure(reader, "SELECT min(received) FROM runs WHERE state = 'planned'")
+
+
+def oldest_letter(reader: sqlite3.Connection) -> float | None:
+    """When the oldest message was written that is not delivered yet."""
+    sql = "SELECT min(written) FROM outbox WHERE state IN ('ready', 'sending')"
+    return _figure(reader, sql)
+
+
+def _figure(reader: sqlite3.Connection, sql: str, *values: str) -> float | None:
+    found = reader.execute(sql, values).fetchone()[0]
+    return None if found is None else float(found)

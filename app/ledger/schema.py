@@ -1,0 +1,57 @@
+"""The tables of the ledger and their version; nothing here reads or changes a run."""
+
+import sqlite3
+
+from app import boundaries
+from app.errors import Permanent
+
+VERSION = 1
+
+_TABLES = (
+    # Every event id ever accepted; it outlives the run, so that no old event is run again.
+    """CREATE TABLE seen (
+        event_id TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+        reason TEXT NOT NULL, type TEXT NOT NULL, context TEXT NOT NULL,
+        project TEXT NOT NULL, stage TEXT NOT NULL, service TEXT NOT NULL,
+        event TEXT NOT NULL, happened REAL NOT NULL, received REAL NOT NULL, changed REAL NOT NULL,
+        plan TEXT, outcome TEXT, owed INTEGER NOT NULL DEFAULT 1)""",
+    "CREATE INDEX runs_open ON runs (state, id) WHERE state IN ('received', 'planned', 'running')",
+    "CREATE INDEX runs_changed ON runs (changed)",
+    """CREATE TABLE tasks (
+        run INTEGER NOT NULL, action INTEGER NOT NULL, task INTEGER NOT NULL, key TEXT NOT NULL,
+        name TEXT NOT NULL, launched REAL NOT NULL, ended REAL, outcome TEXT,
+        PRIMARY KEY (run, action, task)) WITHOUT ROWID""",
+    """CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, destination TEXT NOT NULL,
+        kind TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+        due REAL NOT NULL, written REAL NOT NULL, sent REAL, note TEXT NOT NULL)""",
+    """CREATE INDEX outbox_open ON outbox (destination, run, id)
+        WHERE state IN ('ready', 'sending')""",
+    "CREATE INDEX outbox_unconfirmed ON outbox (run) WHERE state = 'sent'",
+    "CREATE INDEX outbox_run ON outbox (run)",
+)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file, in one transaction.
+
+    Raises:
+        Permanent: the file was written by another version of Firstmate.
+    """
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found == VERSION:
+        return
+    if found:
+        raise Permanent(
+            f"the ledger has schema version {found}, this Firstmate knows {VERSION}; "
+            "start the version that wrote it, or choose another DATA_DIR"
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    for number, statement in enumerate(_TABLES):
+        connection.execute(statement)
+        if number == len(_TABLES) // 2:
+            boundaries.reached("schema half made")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")

@@ -1,0 +1,256 @@
+"""The transitions of a run: each is one function and one transaction that also writes what it owes.
+
+Nothing here waits for the network or decides what a job config means.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
+from app import boundaries
+from app.clock import Clock
+from app.events import build, parse
+from app.events.build import Message, Outcome
+from app.events.parse import Event
+from app.ledger import rows
+from app.ledger.rows import Letter, Run
+from app.ledger.store import Ledger
+
+KEPTN = "keptn"
+"""The destination of answers; every other destination is a notifier's name."""
+
+TRANSITIONS = {
+    "received": (),
+    "ignored": ("received",),
+    "planned": ("received",),
+    "running": ("planned", "running"),
+    "answered": ("planned", "running"),
+    "refused": ("planned", "running", "answered"),
+}
+"""State -> the states it can come from."""
+
+
+class Lifecycle:
+    """The only writer of runs."""
+
+    def __init__(
+        self, ledger: Ledger, clock: Clock, source: str, notifiers: Iterable[str] = ()
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._source = source
+        self._notifiers = tuple(notifiers)
+        self.wake: Callable[[], None] = lambda: None
+        """Called after a transition that wrote messages."""
+
+    async def accept(self, event: Event) -> int | None:
+        """Take an event; its new run's number, or None when there is nothing (new) to do."""
+        now = self._clock.now()
+        reason = "" if event.task else "not a task's triggered event"
+        if event.task and not build.answerable(event, self._source):
+            reason = "its identity and labels leave no room for an answer"
+        run_id = await self._ledger.write(lambda db: _insert(db, event, reason, now), urgent=False)
+        boundaries.reached("accept committed")
+        return None if reason else run_id
+
+    async def ignore(self, run: Run, reason: str, *, log: bool = False) -> None:
+        """End a run in silence, keeping the reason; `log` also tells it to Keptn's Uniform log."""
+        now = self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            _move(db, run.id, "ignored", now, reason=reason, event=run.event if log else "")
+            if log:
+                _post(db, run.id, KEPTN, "log", _log_entry(run, self._source, reason, now), now)
+
+        await self._ledger.write(transact)
+        self.wake()
+
+    async def plan(self, run: Run, plan: str, *, answered: bool) -> None:
+        """Pin what will be done and, unless all of it is silent, owe Keptn a `started`."""
+        event, now = parse.restore(run.event), self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            _move(db, run.id, "planned", now, plan=plan)
+            message = build.started(event, self._source, now) if answered else None
+            self._tell(db, run, "planned", now, message)
+
+        await self._ledger.write(transact)
+        boundaries.reached("plan committed")
+        self.wake()
+
+    async def refuse_plan(self, run: Run, outcome: Outcome) -> None:
+        """Answer an event that is ours but cannot be done: started and finished, nothing run."""
+        event, now = parse.restore(run.event), self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            _move(db, run.id, "planned", now)
+            self._tell(db, run, "planned", now, build.started(event, self._source, now))
+            self._answer(db, run, event, outcome, now)
+
+        await self._ledger.write(transact)
+        self.wake()
+
+    async def launch(self, run: Run, place: tuple[int, int], key: str, name: str) -> None:
+        """Say, before it is done, that a task is about to be launched under this key."""
+        now = self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            _move(db, run.id, "running", now)
+            db.execute(
+                "INSERT INTO tasks (run, action, task, key, name, launched) VALUES (?,?,?,?,?,?)",
+                (run.id, *place, key, name, now),
+            )
+            self._tell(db, run, f"running {name}", now, None)
+
+        await self._ledger.write(transact)
+        boundaries.reached("launch committed")
+
+    async def end_task(self, run: Run, place: tuple[int, int], outcome: Outcome) -> None:
+        """Keep how a task ended."""
+        now = self._clock.now()
+        text = json.dumps(asdict(outcome))
+        sql = "UPDATE tasks SET ended = ?, outcome = ? WHERE run = ? AND action = ? AND task = ?"
+        await self._ledger.write(lambda db: db.execute(sql, (now, text, run.id, *place)).rowcount)
+
+    async def answer(self, run: Run, outcome: Outcome, *, answered: bool) -> None:
+        """End a run with its outcome and, unless it was silent, owe Keptn the `finished`."""
+        event, now = parse.restore(run.event), self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            if answered:
+                self._answer(db, run, event, outcome, now)
+            else:
+                _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
+                self._tell(db, run, "answered silently", now, None)
+
+        await self._ledger.write(transact)
+        self.wake()
+
+    async def refuse(self, run_id: int, reason: str) -> None:
+        """Close a run that Keptn does not want from us: what is still owed is dropped."""
+        now = self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            _move(db, run_id, "refused", now, reason=reason)
+            db.execute(
+                "UPDATE outbox SET state = 'dropped', note = ? WHERE run = ? AND destination = ?"
+                " AND state IN ('ready', 'sending', 'sent')",
+                (reason, run_id, KEPTN),
+            )
+            self._tell(db, rows.run(db, run_id), f"refused: {reason}", now, None)
+
+        await self._ledger.write(transact)
+        self.wake()
+
+    async def doubt(self, letter: Letter) -> None:
+        """Note that a message goes out again though it may have arrived.
+
+        Keptn waits for as many `finished` as it counted `started`, and ignores one too many: so
+        each `started` that may have arrived twice makes us owe one more `finished`.
+        """
+        now = self._clock.now()
+
+        def transact(db: sqlite3.Connection) -> None:
+            if letter.kind != "started":
+                return
+            db.execute("UPDATE runs SET owed = owed + 1 WHERE id = ?", (letter.run,))
+            run = rows.run(db, letter.run)
+            if run.state == "answered" and run.outcome:
+                outcome = Outcome(**json.loads(run.outcome))
+                message = self._finished(parse.restore(run.event), outcome, now, run.owed - 1)
+                _post(db, run.id, KEPTN, "finished", message.body, now)
+
+        await self._ledger.write(transact)
+        self.wake()
+
+    def _answer(
+        self, db: sqlite3.Connection, run: Run, event: Event, outcome: Outcome, now: float
+    ) -> None:
+        _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
+        first = self._finished(event, outcome, now, 0)
+        self._tell(db, run, f"answered {outcome.status} {outcome.result}", now, first)
+        for copy in range(1, rows.run(db, run.id).owed):
+            message = self._finished(event, outcome, now, copy)
+            _post(db, run.id, KEPTN, "finished", message.body, now)
+
+    def _finished(self, event: Event, outcome: Outcome, now: float, copy: int) -> Message:
+        return build.finished(event, self._source, now, outcome, copy)
+
+    def _tell(
+        self, db: sqlite3.Connection, run: Run, phase: str, now: float, message: Message | None
+    ) -> None:
+        """Owe Keptn the message, and every notifier the transition.
+
+        `log` gets a line of each; the others get the very event that Keptn gets, or nothing.
+        """
+        if message:
+            kind = message.type.rpartition(".")[2]
+            _post(db, run.id, KEPTN, kind, message.body, now)
+        for name in self._notifiers:
+            if name == "log":
+                line = f"{run.project}/{run.stage}/{run.service}: {run.type.split('.')[3]} {phase}"
+                _post(db, run.id, name, "notice", line, now)
+            elif message:
+                _post(db, run.id, name, "notice", message.body, now)
+
+
+def _insert(db: sqlite3.Connection, event: Event, reason: str, now: float) -> int | None:
+    state = "ignored" if reason else "received"
+    seen = db.execute(
+        "INSERT INTO seen (event_id, outcome, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (event.id, state, now),
+    )
+    if not seen.rowcount:
+        return None
+    stored = "" if reason else parse.stored(event)
+    scope = [event.named(key) for key in ("project", "stage", "service")]
+    times = (build.seconds(event.time) or now, now, now)
+    values = (event.id, state, reason, event.type, event.shkeptncontext, *scope, stored, *times)
+    return db.execute(
+        "INSERT INTO runs (event_id, state, reason, type, context, project, stage, service, event,"
+        " happened, received, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        values,
+    ).lastrowid
+
+
+def _move(db: sqlite3.Connection, run_id: int, state: str, now: float, **columns: str) -> None:
+    """Change a run's state, from where it may come only."""
+    sources = TRANSITIONS[state]
+    names = "".join(f", {name} = ?" for name in columns)
+    moved = db.execute(
+        f"UPDATE runs SET state = ?, changed = ?{names} WHERE id = ?"  # noqa: S608 - own names
+        f" AND state IN ({','.join('?' * len(sources))})",
+        (state, now, *columns.values(), run_id, *sources),
+    )
+    if not moved.rowcount:
+        raise RuntimeError(f"run {run_id} cannot become {state}: it is not in {sources}")
+    db.execute(
+        "UPDATE seen SET outcome = ? WHERE event_id = (SELECT event_id FROM runs WHERE id = ?)",
+        (state, run_id),
+    )
+
+
+def _post(
+    db: sqlite3.Connection, run_id: int, destination: str, kind: str, body: str, now: float
+) -> None:
+    db.execute(
+        "INSERT INTO outbox (run, destination, kind, body, state, attempts, due, written, note)"
+        " VALUES (?, ?, ?, ?, 'ready', 0, 0, ?, '')",
+        (run_id, destination, kind, body, now),
+    )
+
+
+def _log_entry(run: Run, source: str, message: str, now: float) -> str:
+    """The body of Keptn's log API, which shows it beside the integration in the Bridge."""
+    event = parse.restore(run.event)
+    entry = {
+        "integrationid": source,
+        "message": message,
+        "time": build.timestamp(now),
+        "shkeptncontext": run.context,
+        "task": event.task,
+        "triggeredid": run.event_id,
+        "gitcommitid": event.gitcommitid,
+    }
+    return json.dumps({"logs": [entry]})

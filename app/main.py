@@ -1,0 +1,272 @@
+"""Puts everything together, and nothing else does: from settings to a running service."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from app import log, serving
+from app import settings as reading
+from app.clock import Clock
+from app.core import Core
+from app.doors import ops
+from app.doors.push import Door
+from app.engines.contract import Engine
+from app.engines.none import NoEngine
+from app.engines.process import ProcessEngine
+from app.events import build
+from app.keptn.api import Endpoint, KeptnApi
+from app.keptn.channel import Confirmer, KeptnChannel
+from app.ledger import guard, outbox, rows
+from app.ledger.store import Ledger
+from app.lifecycle import Lifecycle
+from app.metrics import Metrics
+from app.notifiers.cloudevent import CloudEventNotifier
+from app.notifiers.log import LogNotifier
+from app.outbound import Outbound
+from app.plane.house import Plane, PlaneSettings
+from app.planning import Planner
+from app.running import Runner
+from app.senders import Channel, Sender
+from app.settings import Settings
+from app.worker import Worker
+
+TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
+PRUNE_SECONDS = 3600.0
+DAY = 86400.0
+
+
+class Service:
+    """One running Firstmate: built by its constructor, alive in `run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        folder: Path | None = None,
+        project: str = "",
+        clock: Clock | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        reading.check(settings)
+        self.settings = settings
+        self._clock = clock = clock or Clock()
+        data = settings.data_dir
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        guard.require_local_disk(data)
+        self._lock = guard.Lock(data)
+        self._lock.take(build.timestamp(clock.now()))
+        self.door = serving.bind(settings.door_host, settings.port, "the event door")
+        ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
+        self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
+        self._outbound = Outbound()
+        self._metrics = Metrics()
+        self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
+        self._api = KeptnApi(self._endpoint(), self._outbound)
+        self._build_river(engine)
+        self._stop = asyncio.Event()
+        self._describe()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the service was asked to end."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Ask the service to drain and end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`; then launch nothing more, give running work its time, and end."""
+        listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
+        loops = [sender.run() for sender in self._senders] + [self._prune()]
+        if not self._api.endpoint.final:
+            loops.append(self._confirmer.run())
+        if self.plane:
+            loops.append(self.plane.run())
+        servers = [_named(one.run_until_stopped(), "server") for one in listeners]
+        tasks = [_named(one, "loop") for one in loops]
+        self._worker.recover()
+        stopped = _named(self._stop.wait(), "stop")
+        done, _ = await asyncio.wait(
+            [*servers, *tasks, stopped], return_when=asyncio.FIRST_COMPLETED
+        )
+        self._stop.set()
+        await self._worker.drain(self.settings.drain_seconds)
+        for listener in listeners:
+            listener.should_exit = True
+        await asyncio.gather(*servers, return_exceptions=True)
+        for task in [*tasks, stopped]:
+            task.cancel()
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        await self._close()
+        for task in done - {stopped}:
+            task.result()
+
+    def _build_river(self, engine: Engine | None) -> None:
+        settings, clock = self.settings, self._clock
+        channels: list[Channel] = [LogNotifier()]
+        if settings.forward_url:
+            channels.append(CloudEventNotifier(settings.forward_url, self._outbound))
+        self._ledger = Ledger(settings.data_dir)
+        names = [channel.name for channel in channels]
+        lifecycle = Lifecycle(self._ledger, clock, settings.source, names)
+        core = Core(self._ledger, lifecycle, clock, self._metrics, settings.source)
+        self._engine = engine or _engine(settings, clock)
+        runner = Runner(self._engine, core)
+        planner = Planner(self._api, clock, settings.owned)
+        self._worker = Worker(core, self._api, planner, runner, settings.slots)
+        self._confirmer = Confirmer(self._api, core)
+        channels.append(KeptnChannel(self._api, core, self._worker.refuse))
+        self._senders = [Sender(channel, core) for channel in channels]
+        lifecycle.wake = self._confirmer.lost = self._wake
+        self._lifecycle = lifecycle
+        self._watch()
+
+    def _wake(self) -> None:
+        for sender in self._senders:
+            sender.wake()
+
+    def _watch(self) -> None:
+        """The figures that are read from the ledger when asked for."""
+        reader, now = self._ledger.reader, self._clock.now
+
+        def age(since: float | None) -> float:
+            return max(0.0, now() - since) if since else 0.0
+
+        gauge = self._metrics.gauge
+        gauge("running", "Runs that hold a slot", lambda: self._worker.running)
+        gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
+        gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
+        gauge("outbox_age_seconds", "Age of the oldest", lambda: age(rows.oldest_letter(reader)))
+
+    def _applications(self) -> list[tuple[FastAPI, Any]]:
+        settings = self.settings
+        door = Door(
+            self._lifecycle,
+            self._metrics,
+            self._worker.take,
+            settings.door_token.get_secret_value(),
+            loopback=reading.is_loopback(settings.door_host),
+        )
+        ready = ops.create(self._metrics, lambda: not self._stop.is_set())
+        served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
+        return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
+
+    def _build_plane(self, folder: Path, project: str) -> Plane:
+        settings = self.settings
+        self._plane_socket = serving.bind("127.0.0.1", settings.plane_port, "the control plane")
+        plane = PlaneSettings(
+            folder=folder,
+            project=project,
+            data_dir=settings.data_dir,
+            token=token(settings.data_dir),
+            door_url=serving.url(self.door),
+            door_token=settings.door_token.get_secret_value(),
+            start_timeout=settings.start_timeout,
+        )
+        return Plane(plane, self._clock)
+
+    def _endpoint(self) -> Endpoint:
+        """How answers go back: our own plane, else the API, else the distributor."""
+        settings = self.settings
+        if self.plane:
+            base, secret = f"{serving.url(self._plane_socket)}/api", token(settings.data_dir)
+            return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
+        if settings.keptn_api_endpoint:
+            base = settings.keptn_api_endpoint
+            return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
+        base = settings.keptn_distributor_url
+        return Endpoint(base, f"{base}/event", final=False)
+
+    def _describe(self) -> None:
+        """Tell the commands, through the lock's file, where everything is."""
+        api = self._api.endpoint.base if self.plane else ""
+        project = self.plane.project if self.plane else ""
+        places = {"door": serving.url(self.door), "ops": serving.url(self.ops)}
+        self._lock.describe({**places, "api": api, "project": project})
+
+    async def _prune(self) -> None:
+        """Forget what is old, and its output."""
+        while True:
+            now = self._clock.now()
+            runs = now - self.settings.keep_runs_days * DAY
+            ids = now - self.settings.keep_ids_days * DAY
+            keys = await self._ledger.write(lambda db: outbox.prune(db, runs, ids, 500))  # noqa: B023
+            for key in keys:
+                self._engine.forget(key)
+            await self._clock.sleep(1.0 if keys else PRUNE_SECONDS)
+
+    async def _close(self) -> None:
+        await self._engine.close()
+        await self._outbound.close()
+        self._ledger.close()
+        if self.plane:
+            self.plane.close()
+        self._lock.release()
+
+
+def token(data_dir: Path) -> str:
+    """The token of the embedded plane, made at its first start, readable by its owner only."""
+    path = data_dir / TOKEN_FILE
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def serve(settings: Settings, folder: Path, project: str, greet: Callable[[Service], None]) -> None:
+    """Run a service in this process until it is told to stop; `greet` is called when it listens.
+
+    Raises:
+        Permanent: it cannot start; one line that says why.
+    """
+    log.configure(settings.log_format, settings.log_level)
+
+    async def main() -> None:
+        service = Service(settings, folder=folder, project=project)
+        _heed_signals(service)
+        greet(service)
+        await service.run()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - there is none for every Python
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _heed_signals(service: Service) -> None:
+    """The first signal drains, the second ends at once; jobs stay with their supervisor."""
+
+    def heed() -> None:
+        if service.stopping:
+            os._exit(130)
+        print("draining; once more to end at once", file=sys.stderr)  # noqa: T201 - to the operator
+        service.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, heed)
+
+
+def _engine(settings: Settings, clock: Clock) -> Engine:
+    if settings.in_cluster and settings.runner == "auto":
+        return NoEngine()
+    return ProcessEngine(settings.data_dir / "jobs", clock, os.environ)
+
+
+def _named(work: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+    return asyncio.create_task(work, name=name)

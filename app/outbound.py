@@ -1,0 +1,117 @@
+"""The one way out to the network: time limits, and what each reply means for sending again.
+
+The caller says what to send, never how often; nothing of a header or a body gets into an error.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from app.errors import Permanent, Temporary
+
+CONNECT_SECONDS = 5.0
+REPLY_SECONDS = 30.0
+"""As long as Keptn's own proxies wait for what is behind them."""
+
+LONGEST_RETRY_AFTER = 300.0
+UNAUTHORIZED_SECONDS = 10.0
+_OUR_FAULT = (400, 409, 410, 413, 414, 415, 422, 431)
+
+
+class NotSent(Temporary):
+    """The request surely had no effect; the whole destination is in trouble, not this message."""
+
+
+class Unclear(Temporary):
+    """The request may or may not have had its effect."""
+
+
+class Refused(Permanent):
+    """The receiver understood the request and will not have it."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Outbound:
+    """One pool of connections for everything that goes out."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            verify=ssl.create_default_context(),
+            transport=transport,
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        content: str | None = None,
+    ) -> httpx.Response:
+        """The reply, when it is a 2xx.
+
+        Raises:
+            NotSent: no connection, not authorised, or told to come later.
+            Unclear: the connection broke, no reply came in time, or a server failed.
+            Refused: the request itself is at fault, or there is nothing (404).
+        """
+        target = httpx.URL(url)
+        try:
+            reply = await self._client.request(
+                method, target, headers=headers, params=params, content=content
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            raise NotSent(f"{_place(target)}: no connection ({type(error).__name__})") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unclear(f"{_place(target)}: no reply ({type(error).__name__})") from None
+        return _judge(target, reply)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+
+def _judge(target: httpx.URL, reply: httpx.Response) -> httpx.Response:
+    status = reply.status_code
+    if reply.is_success:
+        return reply
+    text = f"{_place(target)}: status {status}{_said(reply)}"
+    if status in (401, 403):
+        raise NotSent(text, after=UNAUTHORIZED_SECONDS)
+    if status in (404, *_OUR_FAULT):
+        raise Refused(text, status)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise NotSent(text, after=_retry_after(reply))
+    if reply.is_server_error:
+        raise Unclear(text, after=_retry_after(reply))
+    raise NotSent(text)
+
+
+def _retry_after(reply: httpx.Response) -> float | None:
+    try:
+        return min(max(float(reply.headers.get("retry-after", "")), 0.0), LONGEST_RETRY_AFTER)
+    except ValueError:
+        return None
+
+
+def _said(reply: httpx.Response) -> str:
+    """The message of Keptn's error body, which never repeats a secret of ours."""
+    try:
+        body: Any = reply.json()
+    except ValueError:
+        return ""
+    found = body.get("message") if isinstance(body, dict) else None
+    return f" ({found[:200]})" if isinstance(found, str) else ""
+
+
+def _place(target: httpx.URL) -> str:
+    """Host and path without what may hold a secret: user, query and long path parts."""
+    return f"{target.host}:{target.port or target.scheme} {target.path[:80]}"

@@ -1,0 +1,64 @@
+"""The plane's front door: its settings, and the parts put together. Everything else is private."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from app.clock import Clock
+from app.plane.api import Parts, build
+from app.plane.controller import Controller
+from app.plane.delivery import Delivery, Door
+from app.plane.refused import Refused
+from app.plane.resources import Resources
+from app.plane.store import Store
+
+
+@dataclass(frozen=True)
+class PlaneSettings:
+    """What the plane is told from outside.
+
+    `folder` is the project folder that is served, `project` its name: empty for the shipyard's
+    metadata.name. `data_dir` holds plane.db. Every route but /health and /openapi.json asks for
+    `token`. Triggered task events go to `door_url`, with `door_token` as x-token if there is one.
+    `start_timeout` is in seconds.
+    """
+
+    folder: Path
+    project: str
+    data_dir: Path
+    token: str
+    door_url: str
+    door_token: str = ""
+    start_timeout: float = 600.0
+
+
+class Plane:
+    """A control plane over one folder; `project` is the resolved name, `app` the API to be served.
+
+    Raises:
+        Permanent: shipyard.yaml is missing or broken.
+    """
+
+    def __init__(self, settings: PlaneSettings, clock: Clock) -> None:
+        self._start_timeout = settings.start_timeout
+        self._store = Store(settings.data_dir / "plane.db")
+        try:
+            resources = Resources(settings.folder, settings.data_dir, self._store)
+        except Refused:
+            self._store.close()
+            raise
+        self.project: str = settings.project or resources.last_shipyard.name
+        controller = Controller(self.project, resources, self._store, clock)
+        door = Door(settings.door_url, settings.door_token)
+        self._delivery = Delivery(door, controller, self._store, clock)
+        parts = Parts(controller, resources, self._store, self.project)
+        self.app: FastAPI = build(parts, settings.token)
+
+    async def run(self) -> None:
+        """Deliver events and keep the timers until cancelled."""
+        await self._delivery.run(self._start_timeout)
+
+    def close(self) -> None:
+        """Let go of plane.db."""
+        self._store.close()

@@ -1,0 +1,147 @@
+"""The served folder as resources, and each stage's content by version. Writes nothing there.
+
+    DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
+
+On each level a file `jobconfig.yaml` also stands for the resource `job/config.yaml`.
+"""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+
+from app.plane.refused import Refused
+from app.plane.shipyard import Shipyard, parse
+from app.plane.store import Store
+
+MAX_BYTES = 5 * 1024 * 1024
+"""A larger file is no resource."""
+
+MAX_FILES = 2000
+"""In one stage, its services included."""
+
+_ALIASES = {"job/config.yaml": "jobconfig.yaml"}
+_STORED = (
+    "SELECT content FROM snapshots JOIN contents USING (digest) WHERE version = ? AND path = ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a resource lives: in the project, a stage of it, or a service in a stage."""
+
+    stage: str = ""
+    service: str = ""
+
+
+class Resources:
+    """Reads the folder; `private` is a folder of ours that may lie inside it and is never served.
+
+    `last_shipyard` is the last that could be read; it decides on follow-ups, as Keptn's cached one.
+    """
+
+    def __init__(self, folder: Path, private: Path, store: Store) -> None:
+        self._folder = folder.resolve()
+        self._private = private.resolve()
+        self._store = store
+        self.last_shipyard = self.shipyard()
+
+    def shipyard(self) -> Shipyard:
+        """The shipyard as it is on disk now.
+
+        Raises:
+            Refused: it is missing or broken.
+        """
+        path = self._folder / "shipyard.yaml"
+        try:
+            self.last_shipyard = parse(path.read_text())
+        except FileNotFoundError:
+            raise Refused(404, f"{path} is missing; create it, or name another folder") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(400, f"{path} cannot be read: {error}") from None
+        return self.last_shipyard
+
+    def read(self, level: Level, uri: str, commit: str) -> tuple[bytes, str]:
+        """A resource's content and version: the one at `commit`, or without it what is on disk now.
+
+        Raises:
+            Refused: in Keptn's words: 400, 404, or 500 for a version that is not known.
+        """
+        if ".." in uri or "~" in uri:
+            raise Refused(400, "Invalid resource URI")
+        self._require(level)
+        prefix = f"services/{level.service}/" if level.service else ""
+        names = [prefix + name for name in (uri, _ALIASES.get(uri, uri))]
+        if level.stage or commit:
+            version = commit or self.snapshot(level.stage)
+            found = self._at(version, names)
+        else:
+            found = [content for name in names if (content := self._project_file(name)) is not None]
+            version = _digest(found[0]) if found else ""
+        if not found:
+            raise Refused(404, "Resource not found")
+        return found[0], version
+
+    def snapshot(self, stage: str) -> str:
+        """Keep what the stage holds now, and return its version: a hash of all names and contents.
+
+        Raises:
+            Refused: the stage holds too many files.
+        """
+        root = self._folder / "stages" / stage
+        found = {path.relative_to(root).as_posix(): self._content(path) for path in _files(root)}
+        contents = {name: content for name, content in found.items() if content is not None}
+        digests = {name: _digest(content) for name, content in contents.items()}
+        version = _digest(repr(sorted(digests.items())).encode())
+        if not self._knows(version):
+            # The folder itself is a row too, so that the version of an empty stage is known.
+            for name, digest in {"": version, **digests}.items():
+                content = contents.get(name, b"")
+                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, content)
+                row = (version, name, digest)
+                self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)", *row)
+        return version
+
+    def _require(self, level: Level) -> None:
+        if level.stage and level.stage not in {each.name for each in self.last_shipyard.stages}:
+            raise Refused(404, "Stage not found")
+        known = "SELECT 1 FROM services WHERE stage = ? AND service = ?"
+        if level.service and not self._store.query(known, level.stage, level.service):
+            raise Refused(404, "Service not found")
+
+    def _knows(self, version: str) -> bool:
+        return bool(self._store.query("SELECT 1 FROM snapshots WHERE version = ?", version))
+
+    def _at(self, version: str, names: list[str]) -> list[bytes]:
+        if not self._knows(version):
+            raise Refused(500, f"Unknown commit {version[:64]}")
+        return [row[0] for name in names for row in self._store.query(_STORED, version, name)]
+
+    def _project_file(self, name: str) -> bytes | None:
+        parts = name.split("/")
+        hidden = parts[0] == "stages" or any(not part or part.startswith(".") for part in parts)
+        return None if hidden else self._content(self._folder / name)
+
+    def _content(self, path: Path) -> bytes | None:
+        """None for what is no file of the project's, is too large, or leads outside by a link."""
+        try:
+            real = path.resolve()
+            inside = real.is_relative_to(self._folder) and not real.is_relative_to(self._private)
+            fits = inside and real.is_file() and real.stat().st_size <= MAX_BYTES
+            return real.read_bytes() if fits else None
+        except (OSError, ValueError):
+            return None
+
+
+def _files(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+        if len(found) > MAX_FILES:
+            raise Refused(400, f"{root} holds more than {MAX_FILES} files; move some elsewhere")
+    return found
+
+
+def _digest(content: bytes) -> str:
+    return sha1(content, usedforsecurity=False).hexdigest()

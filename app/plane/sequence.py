@@ -1,0 +1,110 @@
+"""A running sequence: counting, aggregation, what comes next and with which data. Pure.
+
+An execution is a plain JSON document, in the very form in which Keptn's API shows it.
+"""
+
+import copy
+
+from app.plane.merge import merge
+from app.plane.shipyard import Sequence
+from app.plane.store import Document
+from app.plane.validation import EventData
+
+
+def new(identity: str, sequence: Sequence, event: Document, scope: EventData) -> Document:
+    """The execution that a `sequence.triggered` event begins."""
+    return {
+        "_id": identity,
+        "sequence": sequence.model_dump(by_alias=True),
+        "status": {"state": "started", "previousTasks": [], "currentTask": current_task()},
+        "scope": {
+            **scope.model_dump(),
+            "keptnContext": event["shkeptncontext"],
+            "triggeredId": event["id"],
+            "gitcommitid": event.get("gitcommitid", ""),
+            "eventType": event["type"],
+        },
+        "inputProperties": event["data"],
+        "triggeredAt": event["time"],
+    }
+
+
+def current_task(name: str = "", triggered_id: str = "") -> Document:
+    """The current task, of which nothing was heard yet; without a name, that there is none."""
+    return {"name": name, "triggeredID": triggered_id, "events": []}
+
+
+def task_event(event: Document, common: EventData) -> Document:
+    """What is kept of a `started` or `finished` that belongs to the current task."""
+    return {
+        "eventType": event["type"],
+        "source": event["source"],
+        "result": common.result,
+        "status": common.status,
+        "time": event["time"],
+        "properties": event["data"] if event["type"].endswith(".finished") else None,
+    }
+
+
+def is_complete(events: list[Document]) -> bool:
+    """Whether as many `finished` as `started` were counted; nobody asks whose they are."""
+    started = [event for event in events if event["eventType"].endswith(".started")]
+    return 0 < len(_finished(events)) == len(started)
+
+
+def aggregate(events: list[Document]) -> tuple[str, str]:
+    """(result, status) of all executors together."""
+    statuses = {event["status"] for event in _finished(events)} or {"succeeded"}
+    results = {event["result"] for event in _finished(events)}
+    known = (word for word in ("errored", "aborted") if word in statuses)
+    status = next(known, "succeeded" if statuses == {"succeeded"} else "unknown")
+    if status == "unknown" or not results <= {"pass", "warning"}:
+        return "fail", status
+    return "warning" if "warning" in results else "pass", status
+
+
+def complete_task(execution: Document) -> tuple[str, str]:
+    """Move the current task to the previous ones; returns its (result, status)."""
+    status = execution["status"]
+    task = status["currentTask"]
+    result, task_status = aggregate(task["events"])
+    properties = None
+    for event in _finished(task["events"]):
+        properties = merge(properties, event["properties"])
+    completed = {"result": result, "status": task_status, "properties": properties}
+    identity = {"name": task["name"], "triggeredID": task["triggeredID"]}
+    status["previousTasks"].append(identity | completed)
+    status["currentTask"] = current_task()
+    return result, task_status
+
+
+def next_task(execution: Document) -> Document | None:
+    """The task whose turn it is; None at the end, and after one that failed or errored."""
+    previous, tasks = execution["status"]["previousTasks"], execution["sequence"]["tasks"]
+    stopped = previous and (previous[-1]["result"] == "fail" or previous[-1]["status"] == "errored")
+    return None if stopped else next(iter(tasks[len(previous) :]), None)
+
+
+def triggered_data(execution: Document) -> Document:
+    """The data with which the next task, or a following sequence, is triggered.
+
+    Built on the stored results and not on a copy, as in Keptn: a list in them grows each time.
+    """
+    data: Document = copy.deepcopy(execution["inputProperties"])
+    data |= {key: execution["scope"][key] for key in ("project", "stage", "service")}
+    previous = execution["status"]["previousTasks"]
+    for task in previous:
+        merge(data, task["properties"])
+    following = next_task(execution)
+    if following and following["properties"] is not None:
+        name = following["name"]
+        data[name] = merge(data.get(name), following["properties"])
+    if previous:
+        data |= {key: previous[-1][key] for key in ("result", "status")}
+    if data.get("message") is not None:
+        data["message"] = ""
+    return data
+
+
+def _finished(events: list[Document]) -> list[Document]:
+    return [event for event in events if event["eventType"].endswith(".finished")]

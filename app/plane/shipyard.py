@@ -1,0 +1,138 @@
+"""The shipyard file: which sequences a stage has, and which follow one. Reads no disk."""
+
+import json
+import re
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from app.plane.refused import Refused, first
+
+_VERSION = r"^spec\.keptn\.sh/v?(0\.([2-9]|[1-9]\d+)|[1-9]\d*\.\d+)(\.\d+)?$"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML with JSON's values: a date stays the text that it is in the file."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        start: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for start, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _as_text(value: Any) -> Any:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, bool | int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+_null_is_empty = BeforeValidator(lambda value: [] if value is None else value)
+
+
+class _Part(BaseModel):
+    """A part of the file; keys that the controller does not know are ignored, as it does."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Trigger(_Part):
+    """One entry of `triggeredOn`."""
+
+    event: Text = ""
+    selector: dict[str, dict[str, Text] | None] | None = None
+
+    def fires(self, result: str, last_task: str) -> bool:
+        """Whether it selects a sequence with this result; without `match`, pass and warning do."""
+        match = (self.selector or {}).get("match")
+        if match is None:
+            return result in ("pass", "warning")
+        return result in (match.get("result", ""), match.get(f"{last_task}.result", ""))
+
+
+class Task(_Part):
+    """One task; `triggered_after` is a Go duration."""
+
+    name: Text = ""
+    triggered_after: Text = ""
+    properties: Any = None
+
+
+class Sequence(_Part):
+    """A named list of tasks."""
+
+    name: Text = ""
+    triggered_on: Annotated[list[Trigger], _null_is_empty] = []
+    tasks: Annotated[list[Task], _null_is_empty] = []
+
+
+class Stage(_Part):
+    """A stage with its sequences."""
+
+    name: Text = Field(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$")
+    sequences: Annotated[list[Sequence], _null_is_empty] = []
+
+
+class Shipyard(_Part):
+    """The whole file."""
+
+    api_version: Text = Field(pattern=_VERSION)
+    name: Text = Field("", validation_alias=AliasPath("metadata", "name"))
+    stages: list[Stage] = Field(min_length=1, validation_alias=AliasPath("spec", "stages"))
+
+    def sequence(self, stage: str, name: str) -> Sequence:
+        """The sequence of a stage; `evaluation` exists even where the file does not name it.
+
+        Raises:
+            Refused: there is none, or it has no tasks.
+        """
+        of_stage = next((each.sequences for each in self.stages if each.name == stage), None)
+        if of_stage is None:
+            raise Refused(404, f"no stage with name {stage}")
+        built_in = Sequence(name=name, tasks=[Task(name=name)]) if name == "evaluation" else None
+        sequence = next((each for each in of_stage if each.name == name), built_in)
+        if sequence is None:
+            raise Refused(404, f"no task sequence with name {name} found in stage {stage}")
+        if not sequence.tasks:
+            raise Refused(400, f"task sequence {name} does not contain any tasks")
+        return sequence
+
+    def follow_ups(self, finished: str, result: str, last_task: str) -> list[tuple[str, str]]:
+        """Every (stage, sequence) that fires on `<stage>.<sequence>.finished`, in file order."""
+        return [
+            (stage.name, sequence.name)
+            for stage in self.stages
+            for sequence in stage.sequences
+            for trigger in sequence.triggered_on
+            if trigger.event == finished and trigger.fires(result, last_task)
+        ]
+
+
+def parse(text: str) -> Shipyard:
+    """The shipyard in a file's text.
+
+    Raises:
+        Refused: with one line that says what is wrong.
+    """
+    try:
+        # Through JSON, so that all that follows has JSON's values and text keys.
+        document = json.dumps(yaml.load(text, _Loader), allow_nan=False)  # noqa: S506 - a safe one
+        return Shipyard.model_validate(json.loads(document))
+    except ValidationError as error:
+        raise Refused(400, f"shipyard.yaml: {first(error.errors())}") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise Refused(400, f"shipyard.yaml: {' '.join(str(error).split())}") from None
+
+
+def seconds(duration: str) -> float | None:
+    """A Go duration such as `1h30m` in seconds; None when it is none."""
+    if not _DURATION.fullmatch(duration):
+        return None
+    amounts = re.findall(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", duration)
+    total = sum(float(amount) * _UNITS[unit] for amount, unit in amounts)
+    return -total if duration.startswith("-") else total

@@ -1,0 +1,152 @@
+"""What the Keptn API takes as an event, and the context that it gives it. Stores nothing."""
+
+import json
+import re
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from app.events import grammar
+from app.plane.refused import Refused, first
+from app.plane.store import Document
+
+LIMIT = 64 * 1024
+"""Bytes of a posted event with its envelope."""
+
+_CLOCK = r"\d\d:\d\d:\d\d"
+_TIME = re.compile(
+    rf"\d{{4}}(-\d\d){{2}}(T({_CLOCK}(\.\d+)?|\d\d:\d\d)(Z|[+-]\d\d:\d\d)?| {_CLOCK})"
+)
+_DASHED = r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}"
+_UUID = re.compile(rf"[\da-f]{{32}}|(urn:uuid:)?{_DASHED}|\{{{_DASHED}\}}", re.IGNORECASE)
+_UNCHECKED = ("sh.keptn.log.error", "sh.keptn.events.problem")
+_MONITORING = "sh.keptn.event.monitoring.configure"
+_REQUIRED = "mandatory field(s) 'project', 'stage' or 'service' missing"
+
+
+def _known_time(text: str) -> str:
+    if text and not (_TIME.fullmatch(text) and datetime.fromisoformat(text)):
+        raise ValueError(f"{text[:40]!r} is no RFC 3339 time")
+    return text
+
+
+class EventData(BaseModel):
+    """The part of an event's data that Keptn itself reads."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    project: str = ""
+    stage: str = ""
+    service: str = ""
+    labels: dict[str, Annotated[str, BeforeValidator(lambda text: text or "")]] | None = None
+    status: str = ""
+    result: str = ""
+    message: str = ""
+
+
+class PostedEvent(BaseModel):
+    """The attributes that the API reads; it replaces id and time, and drops specversion."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    data: Any
+    source: str
+    type: str
+    id: str = ""
+    specversion: str = ""
+    contenttype: str = ""
+    time: Annotated[str, AfterValidator(_known_time)] = ""
+    shkeptncontext: str = ""
+    triggeredid: str = ""
+    gitcommitid: str = ""
+
+
+def read(body: bytes) -> PostedEvent:
+    """The event in a request's body.
+
+    Raises:
+        Refused: 400 when it cannot be decoded, 422 when data, source or type is missing.
+    """
+    try:
+        document = from_json(body)
+        json.dumps(document, allow_nan=False)  # 1e999 is read as infinity, which is no JSON
+        if not isinstance(document, dict | None):
+            raise Refused(400, "the body must be one JSON object")
+        return PostedEvent.model_validate(_folded(PostedEvent, document or {}))
+    except ValidationError as error:
+        missing = error.errors()[0]["type"] == "missing"
+        raise Refused(422 if missing else 400, first(error.errors())) from None
+    except ValueError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
+
+
+def event_data(data: Any) -> EventData:
+    """The common part of `data`, whatever the case of its keys, as Go decodes it."""
+    try:
+        # Go has sorted the keys by then, so of two spellings the later in that order counts.
+        return EventData.model_validate(_folded(EventData, dict(sorted(data.items()))))
+    except (ValidationError, AttributeError):
+        raise Refused(400, "could not parse common event data") from None
+
+
+def scope(data: Any) -> EventData:
+    """The common part of `data`, with project, stage and service present."""
+    common = event_data({} if data is None else data)
+    if not (common.project and common.stage and common.service):
+        raise Refused(400, _REQUIRED)
+    return common
+
+
+def check(event: PostedEvent) -> None:
+    """Apply the API's rules for the event's type.
+
+    Raises:
+        Refused: 400 with Keptn's own words.
+    """
+    sequence, task = grammar.sequence_event(event.type), grammar.task_event(event.type)
+    if event.type == _MONITORING:
+        if not (event_data(event.data).project and event.data.get("type")):
+            raise Refused(400, "mandatory fields(s) 'project', 'service' or 'type' missing")
+    elif sequence:
+        _check_sequence(event, stage=sequence[0], kind=sequence[2])
+    elif task:
+        _check_task(event, kind=task[1])
+    elif event.type not in _UNCHECKED:
+        raise Refused(400, "unknown event type")
+
+
+def keptn_context(given: str) -> str:
+    """The context of an event: its own uuid, one made from its text, or a fresh one."""
+    if _UUID.fullmatch(given):
+        return given
+    made = uuid.UUID(bytes=given.encode().ljust(16)[:16], version=4) if given else uuid.uuid4()
+    return str(made)
+
+
+def _folded(model: type[BaseModel], document: Document) -> Document:
+    """The model's fields; Go compares keys without case, to it a long s is an s and null absent."""
+    named = ((key.replace("\u017f", "s").lower(), value) for key, value in document.items())
+    return {key: value for key, value in named if key in model.model_fields and value is not None}
+
+
+def _check_sequence(event: PostedEvent, stage: str, kind: str) -> None:
+    if kind != "triggered":
+        raise Refused(400, f"unknown event type action: {kind}")
+    if scope(event.data).stage != stage:
+        raise Refused(400, "stage name in event data and in event type does not match")
+
+
+def _check_task(event: PostedEvent, kind: str) -> None:
+    if kind == "invalidated":
+        return
+    if kind not in ("started", "finished"):
+        raise Refused(400, f"unknown event type action: {kind}")
+    common = scope(event.data)
+    if not event.triggeredid:
+        raise Refused(400, "mandatory field 'triggeredid' missing")
+    for name in ("result", "status") if kind == "finished" else ():
+        if not getattr(common, name):
+            raise Refused(400, f"{name} field is not set")

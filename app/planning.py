@@ -1,0 +1,139 @@
+"""What is to be done for an event: ours or not, by which config, and pinned so that it stays so.
+
+Planning reads; it changes no run, launches nothing, and never waits for a slot.
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+
+from app.clock import Clock
+from app.errors import Temporary
+from app.events import parse
+from app.events.build import Outcome, errored
+from app.events.parse import Event
+from app.jobconfig.env import event_map
+from app.jobconfig.match import matching, name_matches
+from app.jobconfig.read import ConfigError, JobConfig, read, readable_event_names
+from app.keptn.api import CONFIG_RESOURCE, KeptnApi, Resource
+from app.ledger.rows import Run
+from app.outbound import Refused
+
+LATE_SECONDS = 120.0
+"""An event older than this is first asked for: Keptn may have closed it meanwhile."""
+
+LEVELS = ("service", "stage", "project")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, whatever changes in Keptn: the config's text and the chosen actions.
+
+    `answered` is false when all of them are silent: then Keptn hears nothing.
+    """
+
+    config: str
+    level: str
+    version: str
+    actions: tuple[int, ...]
+    answered: bool
+
+    def dump(self) -> str:
+        """The plan as text, for the ledger."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def load(text: str) -> "Plan":
+        """The plan that `dump` wrote."""
+        fields = json.loads(text)
+        return Plan(**{**fields, "actions": tuple(fields["actions"])})
+
+    def read(self) -> JobConfig:
+        """The pinned config."""
+        return read(self.config, place(self.level))
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing is sent: `code` is one word for metrics, `reason` for people.
+
+    `log` says that Keptn's Uniform log must hear of it.
+    """
+
+    code: str
+    reason: str
+    log: bool = False
+
+
+Decision = Plan | Ignore | Outcome
+"""Run this, be silent, or answer at once with this outcome."""
+
+
+class Planner:
+    """Decides; asks Keptn for what it needs to know."""
+
+    def __init__(self, api: KeptnApi, clock: Clock, owned_tasks: Collection[str]) -> None:
+        self._api = api
+        self._clock = clock
+        self._owned = owned_tasks
+
+    async def decide(self, run: Run, *, ask_first: bool) -> Decision:
+        """What to do about a run.
+
+        Raises:
+            Temporary: Keptn, or the config in it, cannot be reached now.
+        """
+        event = parse.restore(run.event)
+        late = self._clock.now() - run.happened > LATE_SECONDS
+        try:
+            if (ask_first or late) and not await self._api.is_open(event):
+                return Ignore("closed", "Keptn no longer waits for an answer to this event")
+            resource = await self._find_config(event)
+        except Refused as error:
+            raise Temporary(str(error)) from None
+        if resource is None:
+            scope = f"{run.project}/{run.stage}/{run.service}"
+            return Ignore("no config", f"no {CONFIG_RESOURCE} on any level of {scope}")
+        try:
+            config = read(resource.text, place(resource.level))
+        except ConfigError as error:
+            return self._broken(event, resource, error)
+        return _choose(config, event, resource)
+
+    async def _find_config(self, event: Event) -> Resource | None:
+        """The first level that has a config decides; only a clear "not there" leads to the next."""
+        for level in LEVELS:
+            found = await self._api.resource(event, CONFIG_RESOURCE, level)
+            if found is not None:
+                return found
+        return None
+
+    def _broken(self, event: Event, resource: Resource, error: ConfigError) -> Decision:
+        """A config that cannot be read is ours to answer only if the event was meant for it."""
+        ours = any(_could_match(name, event.type) for name in readable_event_names(resource.text))
+        owned = "*" in self._owned or event.task in self._owned
+        if ours or owned:
+            return errored("config", f"the job config cannot be used: {error}")
+        return Ignore("broken config", f"the job config cannot be used: {error}", log=True)
+
+
+def place(level: str) -> str:
+    """How a config is named in messages."""
+    return f"{CONFIG_RESOURCE} ({level} level)"
+
+
+def _could_match(pattern: str, event_type: str) -> bool:
+    try:
+        return name_matches(pattern, event_type)
+    except ValueError:  # the pattern itself may be what is broken
+        return False
+
+
+def _choose(config: JobConfig, event: Event, resource: Resource) -> Plan | Ignore:
+    chosen = tuple(matching(config, event_map(event)))
+    if not chosen:
+        names = ", ".join(repr(action.name) for action in config.actions) or "none"
+        where = f"{place(resource.level)} at version {resource.version or 'unknown'}"
+        return Ignore("no match", f"no action matches {event.type} in {where}; it has: {names}")
+    answered = any(not config.actions[index].silent for index in chosen)
+    return Plan(resource.text, resource.level, resource.version, chosen, answered)

@@ -1,0 +1,240 @@
+"""Carrying the outbox to its destinations: in order per run, again until it is settled.
+
+One `Sender` a destination. What a message says is not its business; what may be sent again is.
+"""
+
+import abc
+import asyncio
+import logging
+
+from app import boundaries, log
+from app.clock import Clock
+from app.core import Core
+from app.errors import Permanent, Temporary
+from app.ledger import outbox, rows
+from app.ledger.rows import Letter
+from app.outbound import NotSent, Refused, Unclear
+
+SETTLE_SECONDS = 2.0
+"""How long an event may be on its way inside Keptn before its absence means that it is lost."""
+
+LOOKUP_PATIENCE = 120.0
+"""Seconds after which a Keptn that takes requests but cannot tell what arrived counts as mute."""
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+_LOG = logging.getLogger(__name__)
+
+
+class Channel(abc.ABC):
+    """A destination: how to send to it, and what it can say of earlier attempts."""
+
+    name: str
+    keeps_letters = True
+    """Whether a delivered letter stays in the ledger for people to read."""
+
+    @abc.abstractmethod
+    async def send(self, letter: Letter) -> bool:
+        """Send once; True when the reply proves arrival. Raises as `app.outbound` does."""
+
+    async def has(self, letter: Letter) -> bool:  # noqa: ARG002 - for those who can be asked
+        """Whether an earlier attempt arrived; a receiver that cannot tell gets it again.
+
+        Raises:
+            Temporary: it cannot be asked now.
+            Permanent: it can never be asked, and a second one may do harm.
+        """
+        return False
+
+    async def wants(self, letter: Letter) -> bool:  # noqa: ARG002 - for those who can be asked
+        """Whether it still makes sense to send this."""
+        return True
+
+    async def turned_down(self, letter: Letter, reason: str) -> None:  # noqa: B027 - not needed by all
+        """The receiver will not have the letter; it stays in the ledger with the reason."""
+
+
+class Sender:
+    """The one who carries all letters of a destination."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        core: Core,
+        *,
+        in_flight: int = 32,
+    ) -> None:
+        self._channel = channel
+        self._core = core
+        self._ledger = core.ledger
+        self._clock = core.clock
+        self._in_flight = in_flight
+        self._carrying: dict[int, asyncio.Task[None]] = {}
+        self._failures = 0
+        self._not_before = 0.0
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something new to carry."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Carry until cancelled."""
+        try:
+            while True:
+                self._woken.clear()
+                self._pick_up()
+                await self._clock.wait(self._woken, self._idle_seconds())
+        finally:
+            for task in self._carrying.values():
+                task.cancel()
+
+    def _pick_up(self) -> None:
+        """Start what is due, within the limit; while the destination fails, one at a time."""
+        now = self._clock.now()
+        limit = 1 if self._failures else self._in_flight
+        free = limit - len(self._carrying)
+        if free <= 0 or now < self._not_before:
+            return
+        due = rows.due_letters(
+            self._ledger.reader, self._channel.name, now, limit + len(self._carrying)
+        )
+        for letter in [one for one in due if one.run not in self._carrying][:free]:
+            task = asyncio.create_task(self._carry(letter), name=f"send {letter.kind}")
+            self._carrying[letter.run] = task
+
+    def _idle_seconds(self) -> float | None:
+        due = rows.next_due(self._ledger.reader, self._channel.name)
+        if due is None or len(self._carrying) >= (1 if self._failures else self._in_flight):
+            return None
+        wait = max(due, self._not_before) - self._clock.now()
+        # What is due now and not picked up waits for its run's earlier letter, which will wake us.
+        return wait if wait > 0 else (None if self._carrying else FIRST_DELAY)
+
+    async def _carry(self, letter: Letter) -> None:
+        run = rows.run(self._ledger.reader, letter.run)
+        try:
+            with log.bound(run=run.id, event=run.event_id, context=run.context):
+                await self._advance(letter)
+        except Temporary as error:  # the ledger is full: the letter stays as it is
+            _LOG.warning("letter waits", extra={"run": letter.run, "cause": str(error)})
+            await self._clock.sleep(FIRST_DELAY)
+        except Exception:  # noqa: BLE001 - one letter's fault must not stop the others
+            _LOG.exception("letter failed", extra={"run": letter.run, "kind": letter.kind})
+            await self._clock.sleep(LONGEST_DELAY)
+        finally:
+            del self._carrying[letter.run]
+            self._woken.set()
+
+    async def _advance(self, letter: Letter) -> None:
+        """One step: ask about an attempt whose fate is open, else send."""
+        if letter.state == "sending" and not await self._is_missing(letter):
+            return
+        if not await self._is_wanted(letter):
+            return
+        now = self._clock.now()
+        if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
+            return
+        boundaries.reached("intent committed")
+        try:
+            proven = await self._channel.send(letter)
+        except NotSent as error:
+            await self._wait_for_destination(letter, error)
+        except Unclear as error:
+            await self._leave_open(letter, error, sent=self._clock.now())
+        except Refused as error:
+            await self._turn_down(letter, error)
+        else:
+            boundaries.reached("reply received")
+            self._failures, self._not_before = 0, 0.0
+            await self._settle(letter, "done" if proven else "sent")
+
+    async def _is_missing(self, letter: Letter) -> bool:
+        """Whether an earlier attempt surely, or possibly, is lost, so that it must go again."""
+        try:
+            if await self._channel.has(letter):
+                await self._settle(letter, "done")
+                return False
+        except Temporary as error:
+            mute = isinstance(error, Unclear) and self._age(letter) > LOOKUP_PATIENCE
+            if not mute:
+                await self._leave_open(letter, error)
+                return False
+            await self._doubt(letter)
+            return True
+        except Permanent:
+            await self._doubt(letter)
+            return True
+        if self._age(letter) < SETTLE_SECONDS:
+            await self._leave_open(letter, Temporary("not arrived yet", after=SETTLE_SECONDS))
+            return False
+        return True
+
+    async def _is_wanted(self, letter: Letter) -> bool:
+        try:
+            wanted = await self._channel.wants(letter)
+        except Permanent:
+            return True
+        except Temporary as error:
+            if letter.state == "sending":
+                await self._leave_open(letter, error)
+            else:
+                await self._wait_for_destination(letter, error)
+            return False
+        if not wanted:
+            await self._channel.turned_down(letter, "Keptn no longer waits for an answer")
+        return wanted
+
+    async def _doubt(self, letter: Letter) -> None:
+        self._core.metrics.doubtful.labels(letter.kind).inc()
+        _LOG.warning("%s sent again in doubt", letter.kind)
+        await self._core.lifecycle.doubt(letter)
+
+    async def _settle(self, letter: Letter, state: str) -> None:
+        now = self._clock.now()
+        self._core.metrics.sent.labels(self._channel.name, letter.kind).inc()
+        if self._channel.keeps_letters:
+            await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now))
+        else:
+            await self._ledger.write(lambda db: outbox.forget(db, letter.id))
+
+    async def _turn_down(self, letter: Letter, error: Refused) -> None:
+        """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
+        if error.status == 404:  # noqa: PLR2004 - the HTTP status
+            await self._wait_for_destination(letter, NotSent(str(error)))
+            return
+        now, note = self._clock.now(), str(error)
+        _LOG.error("%s refused", letter.kind, extra={"cause": note})
+        await self._ledger.write(lambda db: outbox.settle(db, letter.id, "refused", now, note))
+        await self._channel.turned_down(letter, note)
+
+    async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
+        self._failures += 1
+        pause = error.after or self._delay(self._failures)
+        self._not_before = due = self._clock.now() + pause
+        if self._failures == 1:
+            _LOG.warning("%s does not take messages", self._channel.name, extra=_cause(error))
+        note = str(error)
+        await self._ledger.write(lambda db: outbox.put_back(db, letter.id, due, note))
+
+    async def _leave_open(
+        self, letter: Letter, error: Temporary, *, sent: float | None = None
+    ) -> None:
+        pause = error.after or self._delay(letter.attempts + 1)
+        due, note = self._clock.now() + pause, str(error)
+        await self._ledger.write(lambda db: outbox.leave_open(db, letter.id, due, note, sent))
+
+    def _age(self, letter: Letter) -> float:
+        """Seconds since the letter was last on its way."""
+        return self._clock.now() - (letter.sent or letter.written)
+
+    def _delay(self, failures: int) -> float:
+        return backoff(failures, self._clock)
+
+
+def backoff(failures: int, clock: Clock) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY) * clock.jitter()
+
+
+def _cause(error: Exception) -> dict[str, str]:
+    return {"cause": str(error)}

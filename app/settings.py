@@ -1,0 +1,175 @@
+"""The environment, read once into a frozen object; main hands its values on, nobody else reads it.
+
+Every field is documented where it stands; `docs/settings.md` is made from this file.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import Permanent
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+class Settings(BaseSettings):
+    """What the operator decides."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        extra="ignore",
+        env_ignore_empty=True,
+    )
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port of the event door: POST / takes events, GET /health answers. 0 takes a free one."""
+    door_host: str = "127.0.0.1"
+    """Address of the event door. Any other than loopback needs DOOR_TOKEN."""
+    door_token: SecretStr = SecretStr("")
+    """Token that senders of events must show, as `x-token` or as bearer. Empty: none asked for."""
+    ops_port: int = Field(9090, ge=0, le=65535)
+    """Port of /health, /ready and /metrics. 0 takes a free one."""
+    ops_host: str = ""
+    """Address of the second port. Empty: all addresses in a cluster, else loopback."""
+    plane_port: int = Field(8088, ge=0, le=65535)
+    """Port of the embedded control plane, on loopback. 0 takes a free one, which is printed."""
+    data_dir: Path = Path("~/.local/share/firstmate")
+    """Folder of all state. The commands read it too. One service a folder, on a local disk."""
+    keptn_distributor_url: str = ""
+    """Base URL of a Keptn distributor (`http://localhost:8081`): answers, look-ups, resources."""
+    keptn_api_endpoint: str = ""
+    """URL of a Keptn API, ending in `/api`. With both URLs set, the API sends and looks up."""
+    keptn_api_token: SecretStr = SecretStr("")
+    """Token for KEPTN_API_ENDPOINT."""
+    keptn_api_token_file: Path | None = None
+    """File with that token; read again for each request, so that it can be replaced."""
+    eventbroker: str = ""
+    """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
+    runner: Literal["auto", "process"] = "auto"
+    """Where tasks run. `auto` takes processes of this machine, but never in a cluster."""
+    max_running: int = Field(0, ge=0)
+    """How many runs may work at the same time. 0: the larger of 8 and 4 for each core."""
+    owned_tasks: str = ""
+    """Tasks, comma-separated or `*`, whose broken job config is answered as errored at once."""
+    source: str = Field("firstmate", min_length=1)
+    """The `source` of our events; unique for each installation at one Keptn."""
+    drain_seconds: float = Field(20.0, ge=0)
+    """Seconds that running work gets to end when the service is asked to stop."""
+    max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
+    """Largest event that the door takes, in bytes."""
+    forward_url: str = ""
+    """URL that gets a copy of every event that Keptn was sent. Empty: nobody."""
+    task_started_wait_duration: str = "10m"
+    """How long the embedded plane waits for a task's first response, such as `10m` or `90s`."""
+    keep_runs_days: float = Field(7.0, gt=0)
+    """Days after which an ended run and its output are forgotten."""
+    keep_ids_days: float = Field(35.0, ge=30)
+    """Days after which an event id is forgotten, so that it would be taken for new."""
+    log_format: Literal["text", "json"] = "text"
+    """Form of the service's log lines."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least level that is logged."""
+    kubernetes_service_host: str = ""
+    """Set by Kubernetes in every pod; tells us that we run in a cluster."""
+
+    @field_validator("keptn_distributor_url", "keptn_api_endpoint", "forward_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("must be a URL such as http://host:port/path")
+        return value.rstrip("/")
+
+    @field_validator("task_started_wait_duration")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        if not re.fullmatch(r"((\d+(\.\d+)?)(h|ms|m|s))+", value):
+            raise ValueError("must be a duration such as 10m, 90s or 1h30m")
+        return value
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether this is a pod."""
+        return bool(self.kubernetes_service_host)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a real Keptn is configured, so that no plane of our own starts."""
+        return bool(self.keptn_distributor_url or self.keptn_api_endpoint or self.eventbroker)
+
+    @property
+    def slots(self) -> int:
+        """How many runs may work at the same time."""
+        return self.max_running or max(8, 4 * (os.cpu_count() or 1))
+
+    @property
+    def start_timeout(self) -> float:
+        """TASK_STARTED_WAIT_DURATION in seconds."""
+        found = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", self.task_started_wait_duration)
+        return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """OWNED_TASKS as a set."""
+        return frozenset(part.strip() for part in self.owned_tasks.split(",") if part.strip())
+
+    def api_token(self) -> str:
+        """The token for Keptn's API as it is now."""
+        if self.keptn_api_token_file:
+            try:
+                return self.keptn_api_token_file.read_text().strip()
+            except OSError:
+                return ""
+        return self.keptn_api_token.get_secret_value()
+
+
+def load(**given: object) -> Settings:
+    """The settings of this process; `given` values come before the environment.
+
+    Raises:
+        Permanent: one line that names each wrong variable.
+    """
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        raise Permanent("wrong settings: " + "; ".join(faults)) from None
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser()})
+
+
+def check(settings: Settings) -> None:
+    """What only makes sense together.
+
+    Raises:
+        Permanent: naming the variable and the remedy.
+    """
+    if settings.eventbroker:
+        raise Permanent(
+            "EVENTBROKER: NATS is not spoken yet; use KEPTN_DISTRIBUTOR_URL or KEPTN_API_ENDPOINT"
+        )
+    if settings.in_cluster and not settings.connected:
+        raise Permanent(
+            "in a cluster Firstmate serves a Keptn: set KEPTN_DISTRIBUTOR_URL or KEPTN_API_ENDPOINT"
+        )
+    token = settings.keptn_api_token_file or settings.keptn_api_token.get_secret_value()
+    if settings.keptn_api_endpoint and not token:
+        raise Permanent(
+            "KEPTN_API_ENDPOINT needs a token: set KEPTN_API_TOKEN or KEPTN_API_TOKEN_FILE"
+        )
+    if not is_loopback(settings.door_host) and not settings.door_token.get_secret_value():
+        raise Permanent(
+            f"DOOR_HOST {settings.door_host} is open to others: set DOOR_TOKEN, or use 127.0.0.1"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,187 @@
+"""When and how many: planning at once, running within the slots, recovery, drain.
+
+What is done for a run stands in `app.planning` and `app.running`; only this room owns tasks.
+"""
+
+import asyncio
+import logging
+
+from app import log
+from app.core import Core
+from app.errors import Temporary
+from app.events.build import Outcome, errored
+from app.keptn.api import KeptnApi
+from app.keptn.channel import ASK_AFTER
+from app.ledger import rows
+from app.ledger.rows import Run
+from app.lifecycle import KEPTN
+from app.outbound import Refused
+from app.planning import Decision, Ignore, Planner
+from app.running import Errand, Runner, Stopping
+from app.senders import backoff
+
+UNREACHABLE_SECONDS = 540.0
+"""How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
+
+PLANNING_AT_ONCE = 16
+_LOG = logging.getLogger(__name__)
+
+
+class Worker:
+    """Drives every open run to its end."""
+
+    def __init__(
+        self,
+        core: Core,
+        api: KeptnApi,
+        planner: Planner,
+        runner: Runner,
+        slots: int,
+    ) -> None:
+        self._ledger = core.ledger
+        self._lifecycle = core.lifecycle
+        self._clock = core.clock
+        self._metrics = core.metrics
+        self._api = api
+        self._planner = planner
+        self._runner = runner
+        self._slots = asyncio.Semaphore(slots)
+        self._planning = asyncio.Semaphore(PLANNING_AT_ONCE)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._errands: dict[int, Errand] = {}
+        self._began = core.clock.now()
+
+    @property
+    def running(self) -> int:
+        """Runs that hold a slot."""
+        return len(self._errands)
+
+    @property
+    def open(self) -> int:
+        """Runs that are not answered yet."""
+        return len(self._tasks)
+
+    def recover(self) -> None:
+        """Take up everything the last process left."""
+        for run_id, _ in rows.open_runs(self._ledger.reader):
+            self.take(run_id, restarted=True)
+
+    def take(self, run_id: int, *, restarted: bool = False) -> None:
+        """Drive a run from here to its end."""
+        task = asyncio.create_task(self._drive(run_id, restarted), name=f"run {run_id}")
+        self._tasks[run_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
+
+    async def refuse(self, run_id: int, reason: str) -> None:
+        """Keptn does not want an answer from us: end what runs, close the run."""
+        errand = self._errands.get(run_id)
+        if errand:
+            await self._runner.cancel(errand, reason)
+        task = self._tasks.get(run_id)
+        if task:
+            task.cancel()
+        await self._lifecycle.refuse(run_id, reason)
+
+    async def drain(self, seconds: float) -> None:
+        """Launch nothing more, and give what runs so many seconds to be answered."""
+        self._runner.stopping = True
+        deadline = self._clock.tick() + seconds
+        while self._clock.tick() < deadline and (
+            self._errands or rows.next_due(self._ledger.reader, KEPTN) is not None
+        ):
+            await self._clock.sleep(0.05)
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _drive(self, run_id: int, restarted: bool) -> None:  # noqa: FBT001 - private
+        run = rows.run(self._ledger.reader, run_id)
+        with log.bound(run=run_id, event=run.event_id, context=run.context):
+            await self._drive_on(run_id, restarted)
+
+    async def _drive_on(self, run_id: int, restarted: bool) -> None:  # noqa: FBT001 - private
+        while True:
+            try:
+                run = rows.run(self._ledger.reader, run_id)
+                if run.state == "received":
+                    await self._plan(run, restarted)
+                    run = rows.run(self._ledger.reader, run_id)
+                if run.state in ("planned", "running"):
+                    await self._perform(run, restarted)
+            except Stopping:
+                return
+            except Temporary as error:  # the ledger is full, or an engine is away
+                _LOG.warning("run waits", extra={"cause": str(error)})
+                await self._clock.sleep(backoff(4, self._clock))
+                restarted = True
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not hang a sequence
+                _LOG.exception("run failed")
+                await self._give_up(run_id, f"internal error: {type(error).__name__}")
+                return
+            else:
+                return
+
+    async def _plan(self, run: Run, ask_first: bool) -> None:  # noqa: FBT001 - private
+        """Decide, again and again while Keptn cannot be reached."""
+        failures = 0
+        while True:
+            try:
+                async with self._planning:
+                    decision = await self._planner.decide(run, ask_first=ask_first)
+                break
+            except Temporary as error:
+                failures += 1
+                if self._clock.now() - max(run.received, self._began) > UNREACHABLE_SECONDS:
+                    decision = Ignore("unreachable", f"gave up: {error}", log=True)
+                    break
+                await self._clock.sleep(error.after or backoff(failures, self._clock))
+        await self._enact(run, decision)
+
+    async def _enact(self, run: Run, decision: Decision) -> None:
+        if isinstance(decision, Ignore):
+            self._metrics.ignored.labels(decision.code).inc()
+            await self._lifecycle.ignore(run, decision.reason, log=decision.log)
+        elif isinstance(decision, Outcome):
+            self._metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
+            await self._lifecycle.refuse_plan(run, decision)
+        else:
+            self._metrics.start_seconds.observe(max(0.0, self._clock.now() - run.received))
+            await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
+
+    async def _perform(self, run: Run, restarted: bool) -> None:  # noqa: FBT001 - private
+        async with self._slots:
+            errand = self._errands[run.id] = self._runner.begin(run)
+            try:
+                if errand.plan.answered and not await self._is_wanted(errand, restarted):
+                    errand.cancelled = "Keptn no longer waits for it"
+                await self._runner.perform(errand)
+            finally:
+                del self._errands[run.id]
+
+    async def _is_wanted(self, errand: Errand, restarted: bool) -> bool:  # noqa: FBT001 - private
+        """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
+        overdue = self._clock.now() - errand.run.happened > ASK_AFTER
+        unheard = any(
+            letter.kind == "started" and letter.state in ("ready", "sending")
+            for letter in rows.letters(self._ledger.reader, errand.run.id)
+        )
+        if not restarted and not (overdue and unheard):
+            return True
+        failures = 0
+        while True:
+            try:
+                return await self._api.is_open(errand.event)
+            except Refused:
+                return True
+            except Temporary as error:
+                failures += 1
+                await self._clock.sleep(error.after or backoff(failures, self._clock))
+
+    async def _give_up(self, run_id: int, reason: str) -> None:
+        """Tell of a fault of ours, and close the run."""
+        run = rows.run(self._ledger.reader, run_id)
+        if run.state == "received":
+            await self._lifecycle.ignore(run, reason, log=True)
+        elif run.state in ("planned", "running"):
+            answered = self._runner.begin(run).plan.answered
+            await self._lifecycle.answer(run, errored("run", reason), answered=answered)

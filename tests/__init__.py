@@ -1,0 +1,1 @@
+"""The tests: one folder a subject; what plays the other side is a program of its own."""

@@ -1,0 +1,75 @@
+"""The control plane's parts in one place, and the judge's notes on what they were sent.
+
+How requests come in and answers go out is not known here.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.strict import validation
+from tests.strict.counting import Controller, Task
+from tests.strict.deliveries import Deliveries
+from tests.strict.faults import Faults
+from tests.strict.lookups import Datastore
+from tests.strict.resources import Resources
+from tests.strict.validation import Event, tokens
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; `remote` makes the sidecar one of a remote execution plane."""
+
+    token: str
+    door: str = ""
+    pace: float = 1.0
+    remote: bool = False
+
+
+class Keptn:
+    """Everything that Keptn knows, in memory."""
+
+    def __init__(self, options: Options, refuse: Callable[[float], None]) -> None:
+        self.options, self.refuse = options, refuse
+        self.faults = Faults(refuse)
+        self.deliveries = Deliveries(options.door, options.pace)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.deliveries.stop()
+        self.store, self.resources = Datastore(), Resources()
+        self.faults.clear()
+        self.controller = Controller(self.store.add, self.deliveries.push)
+        self.violations: list[dict[str, str]] = []
+        self.requests: Counter[str] = Counter()
+        self.lookups: deque[dict[str, Any]] = deque(maxlen=10_000)
+        self.logs: deque[Any] = deque(maxlen=10_000)
+
+    def publish(self, event: Event) -> None:
+        """§1.5, §3.5: what NATS brings to the datastore and to the controller."""
+        if event["type"].startswith("sh.keptn.event.") and validation.is_rfc3339(event.get("time")):
+            self.store.add({"time": validation.now()} | event)
+        if why := self.controller.receive(event):
+            rule, _, detail = why.partition(": ")
+            self.object_to(rule, event, detail)
+
+    def judge(self, event: Event, size: int, *, binary: bool) -> Task | None:
+        """Look at what came in before it is refused or lost; returns the task it names."""
+        task = self.controller.tasks.get(str(event.get("triggeredid") or ""))
+        kind = tokens(event.get("type"))[-1:]
+        if binary:
+            self.object_to("binary_mode", event)
+        if kind in (["started"], ["finished"]):
+            trigger = task.trigger if task else None
+            for rule, detail in validation.faults_of(event, size, trigger):
+                self.object_to(rule, event, detail)
+        if kind == ["finished"] and task and not task.start_promised:
+            self.object_to("finished_before_started", event)
+        return task
+
+    def object_to(self, rule: str, event: Event, detail: str = "") -> None:
+        """Note something that a strict Keptn would drop, or that would hang a sequence."""
+        triggeredid = str(event.get("triggeredid") or "")
+        self.violations.append({"rule": rule, "triggeredid": triggeredid, "detail": detail})

@@ -1,0 +1,220 @@
+"""Keptn's own routes: the gateway under /api with its token, the sidecar at the root without one.
+
+Every one goes the same way: token, answer, fault; what the answers mean is decided in other files.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from tests.strict import lookups, validation
+from tests.strict.controlplane import Keptn
+from tests.strict.faults import Answer, Exchange, error
+from tests.strict.validation import Event, Refused
+
+Handler = Callable[[Keptn, Request, bytes], Answer]
+Row = tuple[str, str, str, Handler]
+Read = Callable[[Keptn, Request], dict[str, Any]]
+
+
+class Guard:
+    """§3: the token; failed attempts have a bucket of two, filled by one a second, then 429."""
+
+    def __init__(self, token: str) -> None:
+        self._token, self._left, self._at = token, 2.0, 0.0
+
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a stranger."""
+        now = asyncio.get_running_loop().time()
+        self._left, self._at = min(2.0, self._left + now - self._at), now
+        if request.headers.get("x-token") == self._token:
+            self._left = 2.0
+            return None
+        if self._left < 1:
+            return error(429, "too many failed attempts")
+        self._left -= 1
+        return error(401, "unauthorized")
+
+
+def routes(keptn: Keptn) -> list[BaseRoute]:
+    """Both faces of Keptn; what the sidecar does not know is a 500 (§1.4)."""
+    guard = Guard(keptn.options.token)
+    proxied: list[Row] = [(name, "GET", path, partial(_read, read)) for name, path, read in READS]
+    proxied.append(("log", "POST", "/controlPlane/v1/log", take_log))
+    inside: list[Row] = [
+        ("event", "POST", "/v1/event", through_gateway),
+        ("metadata", "GET", "/v1/metadata", partial(_read, metadata)),
+        ("auth", "POST", "/v1/auth", partial(_read, lambda *_: {})),
+        *proxied,
+    ]
+    outside: list[Row] = [("event", "POST", "/event", through_sidecar), *proxied]
+    return [
+        Mount("/api", routes=[_route(keptn, guard, *row) for row in inside]),
+        Route("/health", lambda _: JSONResponse({"status": "OK"})),
+        *(_route(keptn, None, *row) for row in outside),
+        Route("/{rest:path}", lambda _: error(500, "no such path"), methods=["GET", "POST"]),
+    ]
+
+
+def _route(
+    keptn: Keptn, guard: Guard | None, name: str, method: str, path: str, handler: Handler
+) -> Route:
+    async def endpoint(request: Request) -> Response:
+        keptn.requests[name] += 1
+        body = await request.body()
+        if guard and (refusal := guard.refusal(request)):
+            return refusal
+        if method == "GET":
+            query = dict(request.query_params)
+            keptn.lookups.append({"route": name, "path": _raw(request), "query": query})
+        try:
+            answer = handler(keptn, request, body)
+        except Refused as refused:
+            answer = Answer(error(refused.status, refused.message))
+        rule = keptn.faults.rule_for(_exchange(name, request, body))
+        reply = await keptn.faults.settle(rule, answer)
+        if reply is None:
+            request.state.wire.transport.close()
+        return reply or Response()
+
+    return Route(path, endpoint, methods=[method])
+
+
+def through_gateway(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """POST of an event to the API."""
+    promise = _judged(keptn, request, body)
+    _require_json(request)
+    event = validation.gateway_event(body)
+    context = {"keptnContext": event["shkeptncontext"]}
+    return Answer(JSONResponse(context), partial(keptn.publish, event), promise)
+
+
+def through_sidecar(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """POST of an event to the sidecar; §1.4: its 200 promises more than it keeps."""
+    promise = _judged(keptn, request, body)
+    event = _by_sidecar(keptn, body)
+    to_log = event["type"] == "sh.keptn.log.error"  # §1.4: goes to the log API alone
+    publish = keptn.logs.append if to_log else keptn.publish
+    return Answer(Response(), partial(publish, event), promise)
+
+
+def _judged(keptn: Keptn, request: Request, body: bytes) -> Callable[[], None]:
+    """Have the event judged before it may be refused; returns what a promise to take it means."""
+    event = _loosely(body)
+    binary = any(name.startswith("ce-") for name in request.headers)
+    task = keptn.judge(event, len(body), binary=binary)
+
+    def promise() -> None:
+        if task and _kind(event) == "started":
+            task.start_promised = True
+
+    return promise
+
+
+def _require_json(request: Request) -> None:
+    """§3.1: the API takes two content types."""
+    kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0]
+    if kind not in ("application/json", "application/cloudevents+json"):
+        raise Refused(415, f'unsupported media type "{kind}"')
+
+
+def _by_sidecar(keptn: Keptn, body: bytes) -> Event:
+    """§1.4: in the cluster the event goes to NATS as it is, on a remote plane through the API."""
+    event = validation.sidecar_event(body)
+    if not keptn.options.remote:
+        return event
+    try:
+        return validation.gateway_event(body)
+    except Refused as refused:
+        raise Refused(500, refused.message) from None
+
+
+def take_log(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """POST of lines for the Uniform log."""
+    lines = _loosely(body).get("logs")
+    if not isinstance(lines, list):
+        raise Refused(400, "invalid request format")
+    keptn.logs.extend(lines)
+    return Answer(JSONResponse({}))
+
+
+def open_events(keptn: Keptn, request: Request) -> dict[str, Any]:
+    """The open events of a type; an unknown project is a 404."""
+    project = request.query_params.get("project")
+    if project and (project,) not in keptn.resources.known:
+        raise Refused(404, f"Project {project} not found")
+    wanted = request.path_params["type"]
+    return lookups.open_events(keptn.controller, wanted, request.query_params)
+
+
+def sequence_states(keptn: Keptn, request: Request) -> dict[str, Any]:
+    """The states of a project's sequences."""
+    project = request.path_params["project"]
+    return lookups.states(keptn.controller, project, request.query_params)
+
+
+def resource(keptn: Keptn, request: Request) -> dict[str, Any]:
+    """A resource; §3.3: with a commit, a project's own file is read from a stage's branch."""
+    path = _raw(request).partition("/resource-service/v1")[2]
+    commit = request.query_params.get("gitCommitID", "")
+    if commit and "/stage/" not in path:
+        keptn.object_to("commit_on_project_level", {}, path)
+    return keptn.resources.answer(path, commit)
+
+
+def metadata(keptn: Keptn, request: Request) -> dict[str, Any]:
+    """Versions, as the last release tells them."""
+    versions = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": "1.4.5"}
+    return versions | {"namespace": "keptn", "keptnlabel": "keptn", "automaticprovisioning": False}
+
+
+READS: list[tuple[str, str, Read]] = [
+    ("triggered", "/controlPlane/v1/event/triggered/{type}", open_events),
+    (
+        "execution",
+        "/controlPlane/v1/sequence-execution",
+        lambda keptn, request: lookups.executions(keptn.controller, request.query_params),
+    ),
+    ("sequence", "/controlPlane/v1/sequence/{project}", sequence_states),
+    (
+        "datastore",
+        "/mongodb-datastore/event",
+        lambda keptn, request: keptn.store.answer(request.query_params),
+    ),
+    ("resource", "/resource-service/v1/project/{project}/{rest:path}", resource),
+]
+
+
+def _read(read: Read, keptn: Keptn, request: Request, body: bytes) -> Answer:
+    return Answer(JSONResponse(read(keptn, request)))
+
+
+def _exchange(name: str, request: Request, body: bytes) -> Exchange:
+    event = _loosely(body)
+    named = {**request.query_params, **request.path_params}
+    data = event.get("data")
+    project = (data if isinstance(data, dict) else named).get("project")
+    return Exchange(name, _kind(event), str(project or ""), _raw(request))
+
+
+def _kind(event: Event) -> str:
+    return str(event.get("type")).rpartition(".")[2]
+
+
+def _raw(request: Request) -> str:
+    return str(request.scope["raw_path"].decode())
+
+
+def _loosely(body: bytes) -> dict[str, Any]:
+    """What can be read of a body before anybody validates it."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
