@@ -21,6 +21,10 @@ class Clock:
         """Seconds that only grow, for measuring how long something took."""
         return time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        """Do nothing at all for so many seconds; for commands, never inside a loop."""
+        time.sleep(seconds)
+
     async def sleep(self, seconds: float) -> None:
         """Let other work run for so many seconds."""
         await asyncio.sleep(seconds)

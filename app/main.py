@@ -38,7 +38,6 @@ from app.senders import Channel, Sender
 from app.settings import Settings
 from app.worker import Worker
 
-TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 PRUNE_SECONDS = 3600.0
 DAY = 86400.0
 
@@ -188,10 +187,14 @@ class Service:
 
     def _describe(self) -> None:
         """Tell the commands, through the lock's file, where everything is."""
-        api = self._api.endpoint.base if self.plane else ""
-        project = self.plane.project if self.plane else ""
-        places = {"door": serving.url(self.door), "ops": serving.url(self.ops)}
-        self._lock.describe({**places, "api": api, "project": project})
+        self.places = {
+            "door": serving.url(self.door),
+            "ops": serving.url(self.ops),
+            "answers": self._api.endpoint.events,
+            "api": self._api.endpoint.base if self.plane else "",
+        }
+        self.token_file = self.settings.data_dir / reading.TOKEN_FILE
+        self._lock.describe(self.places)
 
     async def _prune(self) -> None:
         """Forget what is old, and its output."""
@@ -215,7 +218,7 @@ class Service:
 
 def token(data_dir: Path) -> str:
     """The token of the embedded plane, made at its first start, readable by its owner only."""
-    path = data_dir / TOKEN_FILE
+    path = data_dir / reading.TOKEN_FILE
     with contextlib.suppress(FileExistsError):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:

@@ -56,13 +56,7 @@ class Channel(abc.ABC):
 class Sender:
     """The one who carries all letters of a destination."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        core: Core,
-        *,
-        in_flight: int = 32,
-    ) -> None:
+    def __init__(self, channel: Channel, core: Core, *, in_flight: int = 32) -> None:
         self._channel = channel
         self._core = core
         self._ledger = core.ledger

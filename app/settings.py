@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Permanent
 
+TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
+"""The embedded plane's token, in DATA_DIR."""
+
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 

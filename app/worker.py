@@ -31,12 +31,7 @@ class Worker:
     """Drives every open run to its end."""
 
     def __init__(
-        self,
-        core: Core,
-        api: KeptnApi,
-        planner: Planner,
-        runner: Runner,
-        slots: int,
+        self, core: Core, api: KeptnApi, planner: Planner, runner: Runner, slots: int
     ) -> None:
         self._ledger = core.ledger
         self._lifecycle = core.lifecycle

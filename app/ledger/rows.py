@@ -76,8 +76,14 @@ def _read(kind: type[Row], rows: Iterable[sqlite3.Row]) -> list[Row]:
 
 
 def run(reader: sqlite3.Connection, run_id: int) -> Run:
-    """The run with this number."""
+    """The run with this number, which exists."""
     return _read(Run, reader.execute("SELECT * FROM runs WHERE id = ?", (run_id,)))[0]
+
+
+def run_or_none(reader: sqlite3.Connection, run_id: int) -> Run | None:
+    """The run with this number, if it is (still) kept."""
+    found = _read(Run, reader.execute("SELECT * FROM runs WHERE id = ?", (run_id,)))
+    return found[0] if found else None
 
 
 def run_of_event(reader: sqlite3.Connection, event_id: str) -> Run | None:
@@ -95,12 +101,12 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
     return [(row["id"], row["state"]) for row in rows]
 
 
-def recent_runs(reader: sqlite3.Connection, after: int, limit: int, *, ignored: bool) -> list[Run]:
-    """The newest `limit` runs above the number `after`, oldest first."""
+def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:
+    """The newest `limit` runs, oldest first."""
     rows = reader.execute(
-        "SELECT * FROM (SELECT * FROM runs WHERE id > ? AND (? OR state <> 'ignored')"
+        "SELECT * FROM (SELECT * FROM runs WHERE (? OR state <> 'ignored')"
         " ORDER BY id DESC LIMIT ?) ORDER BY id",
-        (after, ignored, limit),
+        (ignored, limit),
     )
     return _read(Run, rows)
 

@@ -34,20 +34,25 @@ _TABLES = (
 )
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file, in one transaction.
+def require_known(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are there.
 
     Raises:
         Permanent: the file was written by another version of Firstmate.
     """
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == VERSION:
-        return
-    if found:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in (0, VERSION):
         raise Permanent(
             f"the ledger has schema version {found}, this Firstmate knows {VERSION}; "
             "start the version that wrote it, or choose another DATA_DIR"
         )
+    return found == VERSION
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file, in one transaction."""
+    if require_known(connection):
+        return
     connection.execute("BEGIN IMMEDIATE")
     for number, statement in enumerate(_TABLES):
         connection.execute(statement)

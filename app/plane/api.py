@@ -20,37 +20,21 @@ from app.events.parse import media_type
 from app.plane import states, validation
 from app.plane.controller import Controller
 from app.plane.refused import Refused, first
-from app.plane.resources import Level, Resources
-from app.plane.store import Document, Listing, Page, Store
+from app.plane.resources import Resources
+from app.plane.store import OPEN, Document, Listing, Page, Store
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
+_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
 _JSON = ("application/json", "application/cloudevents+json")
+_TOKEN = APIKeyHeader(name="x-token", auto_error=False)
+_REFUSALS = (400, 401, 403, 404, 415, 422, 500, 503)
+_SENT = "phase != 'scheduled'"
+_CONTROL = "/api/controlPlane/v1"
 _DATASTORE = "/api/mongodb-datastore/event"
 _PROJECT = "/api/resource-service/v1/project/{project}"
-_RESOURCE_PATHS = (
-    _PROJECT + "/resource/{uri:path}",
-    _PROJECT + "/stage/{stage}/resource/{uri:path}",
-    _PROJECT + "/stage/{stage}/service/{service}/resource/{uri:path}",
-)
-_SCOPE = ("project", "stage", "service")
-_TIMES = ("fromTime", "beforeTime")
-_IDS = ("keptnContext", "eventID")
-_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
-_TEXT = {"type": "string"}
-_TOKEN = APIKeyHeader(name="x-token", auto_error=False)
-_OPEN = "phase IN ('open', 'taken')"
-_SENT = "phase != 'scheduled'"
-_METADATA = {"namespace": "", "keptnlabel": "keptn", "keptnversion": "1.4.5", "bridgeversion": ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes speak to; `project` is the one that is served."""
-
-    controller: Controller
-    resources: Resources
-    store: Store
-    project: str
+_LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
+_VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": ""}
+_METADATA = {"namespace": "", "keptnlabel": "keptn", "automaticprovisioning": False, **_VERSIONS}
 
 
 class Error(BaseModel):
@@ -60,38 +44,10 @@ class Error(BaseModel):
     message: str
 
 
-class LogEntry(BaseModel):
-    """One entry of an integration's log."""
+class Log(BaseModel):
+    """Entries for the log of an integration, each with integrationid, message, time and more."""
 
-    integrationid: str = ""
-    message: str = ""
-    time: str = ""
-    shkeptncontext: str = ""
-    task: str = ""
-    triggeredid: str = ""
-    gitcommitid: str = ""
-
-
-class LogEntries(BaseModel):
-    """What is posted to the log."""
-
-    logs: list[LogEntry]
-
-
-def build(parts: Parts, token: str) -> FastAPI:
-    """The whole application; it answers a loopback Host only, and with the token only."""
-    app = FastAPI(title="Keptn, embedded in Firstmate", docs_url=None, redoc_url=None)
-    app.middleware("http")(_loopback_only)
-    for failure in (Refused, Temporary, HTTPException, RequestValidationError):
-        app.add_exception_handler(failure, _explain)
-    app.get("/health")(lambda: {"status": "OK"})
-    codes = (400, 401, 403, 404, 415, 422, 500, 503)
-    documented: dict[int | str, Document] = dict.fromkeys(codes, {"model": Error})
-    router = APIRouter(dependencies=[Depends(_wants(token))], responses=documented)
-    for add in (_add_service, _add_events, _add_sequences, _add_resources, _add_log):
-        add(router, parts)
-    app.include_router(router)
-    return app
+    logs: list[Document]
 
 
 async def _posted(request: Request) -> bytes:
@@ -106,15 +62,12 @@ async def _posted(request: Request) -> bytes:
     return bytes(body)
 
 
-Posted = Annotated[bytes, Depends(_posted)]
-
-
 def _listing(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
     """A dependency that reads a list's query: texts by Keptn's names, page size and offset."""
-    fields: dict[str, Any] = {name: (str, "") for name in names}
-    fields["pageSize"] = (int, Field(size, ge=least, le=most))
-    fields["nextPageKey"] = (int, Field(0, ge=0, le=2**31))
-    model = create_model("Query", **fields)
+    texts = dict.fromkeys(names, (str, ""))
+    page_size = (int, Field(size, ge=least, le=most))
+    offset = (int, Field(0, ge=0, le=2**31))
+    model = create_model("Query", **texts, pageSize=page_size, nextPageKey=offset)  # type: ignore[call-overload]
 
     def read(query: Annotated[model, Query()]) -> Listing:
         texts = query.model_dump()
@@ -123,127 +76,126 @@ def _listing(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> A
     return Depends(read)
 
 
-def _add_service(router: APIRouter, _: Parts) -> None:
-    @router.post("/api/v1/auth")
-    def authenticate() -> Document:
-        """Nothing but the check of the token."""
-        return {}
+_SCOPE = ("project", "stage", "service")
+_TIMES = ("fromTime", "beforeTime")
+_EVENT = (*_SCOPE, *_TIMES, "type", "source", "keptnContext", "eventID")
+Posted = Annotated[bytes, Depends(_posted)]
+OpenEvents = Annotated[Listing, _listing(*_SCOPE, "eventID", size=20)]
+Events = Annotated[Listing, _listing(*_EVENT, size=20, least=1, most=100)]
+Executions = Annotated[Listing, _listing("stage", "service", "name", "status", "keptnContext")]
+States = Annotated[Listing, _listing("name", "keptnContext", *_TIMES)]
+Logs = Annotated[Listing, _listing("integrationId", *_TIMES)]
 
-    @router.get("/api/v1/metadata")
-    def metadata() -> Document:
-        """What a client asks to learn Keptn's version."""
-        return {**_METADATA, "shipyardversion": "0.2.0", "automaticprovisioning": False}
 
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The answers to Keptn's calls; `served` is the one project that there is."""
 
-def _add_events(router: APIRouter, parts: Parts) -> None:
-    @router.post("/api/v1/event", openapi_extra=_body_of(validation.PostedEvent))
-    def post_event(body: Posted) -> Document:
+    controller: Controller
+    resources: Resources
+    store: Store
+    served: str
+
+    def add_to(self, router: APIRouter) -> None:
+        """Give each its path."""
+        router.post("/api/v1/auth")(dict)
+        router.get("/api/v1/metadata")(lambda: _METADATA)
+        router.post("/api/v1/event", openapi_extra=_body(validation.PostedEvent))(self.post_event)
+        router.get(_CONTROL + "/event/triggered/{event_type}")(self.open_events)
+        router.get(_CONTROL + "/sequence-execution")(self.executions)
+        router.get(_CONTROL + "/sequence/{project}")(self.sequence_states)
+        router.post(_CONTROL + "/log", openapi_extra=_body(Log))(self.post_log)
+        router.get(_CONTROL + "/log")(self.logs)
+        router.get(_DATASTORE)(self.events)
+        for level in _LEVELS:
+            path = f"{_PROJECT}{level}/resource/{{uri:path}}"
+            router.get(path, openapi_extra=_places(path))(self.resource)
+
+    def post_event(self, body: Posted) -> Document:
         """Take an event; its id and time are replaced."""
         event = validation.read(body)
         validation.check(event)
-        return {"keptnContext": parts.controller.post(event)}
+        return {"keptnContext": self.controller.post(event)}
 
-    @router.get("/api/controlPlane/v1/event/triggered/{eventType}")
-    def open_events(
-        eventType: str,  # noqa: N803 - Keptn's name
-        listing: Annotated[Listing, _listing(*_SCOPE, "eventID", size=20)],
-    ) -> Document:
+    def open_events(self, event_type: str, listing: OpenEvents) -> Document:
         """Triggered task events that are due and not completed."""
-        if listing.texts["project"] not in ("", parts.project):
-            raise Refused(404, "Project not found")
-        wanted = replace(listing, texts={**listing.texts, "type": eventType})
-        listed = _listed("events", parts.store.page("events", wanted, _OPEN))
+        self._require(listing.texts["project"] or self.served)
+        wanted = replace(listing, texts={**listing.texts, "type": event_type})
+        listed = _listed("events", self.store.page("events", wanted, OPEN))
         return {**listed, "nextPageKey": str(listed.get("nextPageKey", 0))}
 
-    @router.get(_DATASTORE)
-    def events(
-        listing: Annotated[
-            Listing,
-            _listing(*_SCOPE, *_TIMES, "type", "source", *_IDS, size=20, least=1, most=100),
-        ],
-    ) -> Document:
+    def events(self, listing: Events) -> Document:
         """Every stored event; without project and context only those that have no project."""
         scoped = listing.texts["project"] or listing.texts["keptnContext"]
         condition = _SENT if scoped else f"{_SENT} AND project IS NULL"
-        listed = _listed("events", parts.store.page("events", listing, condition))
-        if "nextPageKey" in listed:
-            listed["nextPageKey"] = str(listed["nextPageKey"])
-        return {**listed, "pageSize": listing.size}
+        listed = _listed("events", self.store.page("events", listing, condition))
+        offset = {key: str(listed[key]) for key in ("nextPageKey",) if key in listed}
+        return {**listed, **offset, "pageSize": listing.size}
 
-
-def _add_sequences(router: APIRouter, parts: Parts) -> None:
-    @router.get("/api/controlPlane/v1/sequence-execution")
     def executions(
-        project: Annotated[str, Query(min_length=1)],
-        listing: Annotated[Listing, _listing("stage", "service", "name", "status", "keptnContext")],
+        self, project: Annotated[str, Query(min_length=1)], listing: Executions
     ) -> Document:
         """Executions with every started and finished that was counted."""
-        if project != parts.project:
-            raise Refused(404, "Project not found")
-        return _listed("sequenceExecutions", parts.store.page("executions", listing))
+        self._require(project)
+        return _listed("sequenceExecutions", self.store.page("executions", listing))
 
-    @router.get("/api/controlPlane/v1/sequence/{project}")
-    def sequence_states(
-        project: str,
-        listing: Annotated[Listing, _listing("name", "keptnContext", *_TIMES)],
-        state: str = "",
-    ) -> Document:
+    def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
         """One state per run."""
-        texts = {**listing.texts, "project": project}
-        found = states.runs(parts.store.page("executions", Listing(texts)).items)
-        runs = [run for run in found if state in ("", states.state_of(run))]
-        end = min(listing.offset + (listing.size or len(runs)), len(runs))
-        shown = [states.view(run, events_of) for run in runs[listing.offset : end]]
-        return _listed("states", Page(shown, len(runs), end if end < len(runs) else 0))
+        wanted = Listing({**listing.texts, "project": project})
+        runs = states.grouped(self.store.page("executions", wanted).items, "keptnContext").values()
+        found = [run for run in runs if state in ("", states.state_of(run))]
+        end = listing.offset + (listing.size or len(found))
+        shown = [states.view(run, self._events_of) for run in found[listing.offset : end]]
+        return _listed("states", Page(shown, len(found), end if end < len(found) else 0))
 
-    def events_of(context: str, stage: str) -> list[Document]:
-        wanted = Listing({"keptnContext": context, "stage": stage})
-        return parts.store.page("events", wanted, _SENT).items
-
-
-def _add_resources(router: APIRouter, parts: Parts) -> None:
     def resource(
-        request: Request, commit: Annotated[str, Query(alias="gitCommitID")] = ""
+        self, request: Request, commit: Annotated[str, Query(alias="gitCommitID")] = ""
     ) -> Document:
         """A resource's content in base64, and the version at which it was read."""
         place = request.path_params
-        if place["project"] != parts.project:
-            raise Refused(404, "Project not found")
+        self._require(place["project"])
         # The raw path, because servers decode %2F, which here is part of a name.
         escaped = request.scope["raw_path"].decode("latin-1").rpartition("/resource/")[2]
-        level = Level(place.get("stage", ""), place.get("service", ""))
-        content, version = parts.resources.read(level, unquote_plus(escaped), commit)
-        return {
-            "resourceURI": escaped,
-            "resourceContent": base64.b64encode(content).decode(),
-            "metadata": {"upstreamURL": "", "version": version},
-        }
+        stage, service = place.get("stage", ""), place.get("service", "")
+        content, version = self.resources.read(stage, service, unquote_plus(escaped), commit)
+        encoded = {"resourceURI": escaped, "resourceContent": base64.b64encode(content).decode()}
+        return {**encoded, "metadata": {"upstreamURL": "", "version": version}}
 
-    for path in _RESOURCE_PATHS:
-        names = re.findall(r"{(\w+)", path)
-        described = [
-            {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names
-        ]
-        router.get(path, openapi_extra={"parameters": described})(resource)
-
-
-def _add_log(router: APIRouter, parts: Parts) -> None:
-    @router.post("/api/controlPlane/v1/log", openapi_extra=_body_of(LogEntries))
-    def post_log(body: Posted) -> Document:
+    def post_log(self, body: Posted) -> Document:
         """Keep log entries of an integration."""
         try:
-            entries = LogEntries.model_validate_json(body).logs
+            self.controller.log(Log.model_validate_json(body).logs)
         except ValidationError as error:
             raise Refused(400, first(error.errors())) from None
-        parts.controller.log([entry.model_dump() for entry in entries])
         return {}
 
-    @router.get("/api/controlPlane/v1/log")
-    def logs(listing: Annotated[Listing, _listing("integrationId", *_TIMES)]) -> Document:
+    def logs(self, listing: Logs) -> Document:
         """Log entries of the integrations."""
         if not all(_ISO.fullmatch(listing.texts[name]) for name in _TIMES):
             raise Refused(400, "fromTime and beforeTime must look like 2006-01-02T15:04:05.000Z")
-        return _listed("logs", parts.store.page("logs", listing))
+        return _listed("logs", self.store.page("logs", listing))
+
+    def _require(self, project: str) -> None:
+        if project != self.served:
+            raise Refused(404, "Project not found")
+
+    def _events_of(self, context: str, stage: str) -> list[Document]:
+        wanted = Listing({"keptnContext": context, "stage": stage})
+        return self.store.page("events", wanted, _SENT).items
+
+
+def build(routes: Routes, token: str) -> FastAPI:
+    """The whole application; it answers a loopback Host only, and with the token only."""
+    app = FastAPI(title="Keptn, embedded in Firstmate", docs_url=None, redoc_url=None)
+    app.middleware("http")(_loopback_only)
+    for failure in (Refused, Temporary, HTTPException, RequestValidationError):
+        app.add_exception_handler(failure, _explain)
+    app.get("/health")(lambda: {"status": "OK"})
+    refusals: dict[int | str, Document] = {code: {"model": Error} for code in _REFUSALS}
+    router = APIRouter(dependencies=[Depends(_wants(token))], responses=refusals)
+    routes.add_to(router)
+    app.include_router(router)
+    return app
 
 
 def _listed(name: str, page: Page) -> Document:
@@ -251,10 +203,16 @@ def _listed(name: str, page: Page) -> Document:
     return {name: page.items, **{key: count for key, count in counts.items() if count}}
 
 
-def _body_of(model: type[BaseModel]) -> Document:
+def _body(model: type[BaseModel]) -> Document:
     """The description of a body that the route reads itself."""
     schema = {"schema": model.model_json_schema()}
     return {"requestBody": {"required": True, "content": dict.fromkeys(_JSON, schema)}}
+
+
+def _places(path: str) -> Document:
+    """The description of a path's parameters that the route reads itself."""
+    of_text = {"in": "path", "required": True, "schema": {"type": "string"}}
+    return {"parameters": [{"name": name, **of_text} for name in re.findall(r"{(\w+)", path)]}
 
 
 def _wants(token: str) -> Callable[[str | None], None]:

@@ -17,8 +17,11 @@ from app.plane.store import Document, Store
 from app.plane.validation import EventData, PostedEvent, event_data, keptn_context
 
 SOURCE = "shipyard-controller"
-API_SOURCE = "https://github.com/keptn/keptn/api"
-_TIMED_OUT = "sequence timed out while waiting for task {} to receive a correlating .started or .finished event"
+_API = "https://github.com/keptn/keptn/api"
+_TIMED_OUT = (
+    "sequence timed out while waiting for task {} "
+    "to receive a correlating .started or .finished event"
+)
 
 
 class Controller:
@@ -38,9 +41,10 @@ class Controller:
         """Take an event that the API found valid, under a new id and time; returns its context."""
         context = keptn_context(event.shkeptncontext)
         attributes = event.model_dump(include={"type", "data", "triggeredid", "gitcommitid"})
-        attributes |= {"source": event.source or API_SOURCE, "contenttype": "application/json"}
         with self._store.transaction():
-            self._publish(self._event(context, attributes))
+            self._publish(
+                context, event.source or _API, contenttype="application/json", **attributes
+            )
         self.wake()
         return context
 
@@ -48,23 +52,24 @@ class Controller:
         """Keep what integrations have to tell; an entry without a time gets the present one."""
         with self._store.transaction():
             for entry in entries:
-                time = entry["time"] or timestamp(self._clock.now())
-                self._store.put("logs", entry | {"time": time})
+                now = {"time": entry.get("time") or timestamp(self._clock.now())}
+                self._store.put("logs", entry | now)
 
     def tick(self, start_timeout: float) -> float | None:
         """Send what is due, end what nobody answered; returns the seconds until there is more."""
         now = self._clock.now()
         with self._store.transaction():
             for event in self._store.find("events", "phase = 'scheduled' AND due <= ?", now):
-                self._store.put_event(event | {"time": timestamp(now)}, "open", now)
+                self._store.put("events", event | {"time": timestamp(now)}, "open", now)
             for event in self._store.unanswered(due_before=now - start_timeout):
                 self._time_out(event)
             moment = self._store.next_moment(start_timeout)
         return None if moment is None else max(0.0, moment - now)
 
-    def _publish(self, event: Document) -> None:
-        """Store an event, and react to it as the controller's subscription would."""
-        self._store.put_event(event)
+    def _publish(self, context: str, source: str = SOURCE, **attributes: object) -> None:
+        """Store a new event, and react to it as the controller's subscription would."""
+        event = self._event(context, source, attributes)
+        self._store.put("events", event)
         sequence, task = grammar.sequence_event(event["type"]), grammar.task_event(event["type"])
         if sequence and sequence[2] == "triggered":
             self._trigger_sequence(event, event_data(event["data"]), sequence[1])
@@ -72,19 +77,20 @@ class Controller:
             self._count(event, event_data(event["data"]))
 
     def _trigger_sequence(self, event: Document, common: EventData, name: str) -> None:
+        identity = str(uuid.uuid4())
         try:
             sequence = self._sequence(common, name)
             version = self._resources.snapshot(common.stage)
         except Refused as refused:
-            unknown = shipyards.Sequence(name=name)
-            execution = sequences.new(str(uuid.uuid4()), unknown, event, common)
+            nothing = shipyards.Sequence(name=name)
             reason = f"Unable to start sequence {name}: {refused}"
-            self._finish(execution, _ended(common, "fail", "errored", reason), "finished")
+            ended = _ended(common, "fail", "errored", reason)
+            self._finish(sequences.new(identity, nothing, event, common), ended, "finished")
             return
         service = (common.stage, common.service)
         self._store.query("INSERT OR IGNORE INTO services VALUES (?, ?)", *service)
         event = {**event, "gitcommitid": event.get("gitcommitid") or version}
-        self._proceed(sequences.new(str(uuid.uuid4()), sequence, event, common), common)
+        self._proceed(sequences.new(identity, sequence, event, common), common)
 
     def _sequence(self, common: EventData, name: str) -> shipyards.Sequence:
         if common.project != self._project:
@@ -93,22 +99,22 @@ class Controller:
 
     def _count(self, event: Document, common: EventData) -> None:
         """Count a started or finished for the task that it names; any other is ignored."""
-        task_id = event["triggeredid"]
         of_task = "taskID = ? AND keptnContext = ? AND project = ?"
-        scope = (event["shkeptncontext"], common.project)
-        for execution in self._store.find("executions", of_task, task_id, *scope):
+        task = (event["triggeredid"], event["shkeptncontext"], common.project)
+        for execution in self._store.find("executions", of_task, *task):
             events = execution["status"]["currentTask"]["events"]
             events.append(sequences.task_event(event, common))
             self._store.put("executions", execution)
-            # The task's name is compared only here, so an answer with a wrong one hangs, as in Keptn.
-            triggered = event["type"].rpartition(".")[0] + ".triggered"
-            is_open = "eventID = ? AND type = ? AND phase IN ('scheduled', 'open', 'taken')"
-            if sequences.is_complete(events) and self._store.find(
-                "events", is_open, task_id, triggered
-            ):
-                self._store.set_phase(task_id, "closed")
+            if sequences.is_complete(events) and self._is_open(event):
+                self._store.set_phase(event["triggeredid"], "closed")
                 result, status = sequences.complete_task(execution)
                 self._proceed(execution, _ended(common, result, status, common.message))
+
+    def _is_open(self, event: Document) -> bool:
+        """Only here is the task's name compared: an answer under a wrong one hangs, as in Keptn."""
+        triggered = event["type"].rpartition(".")[0] + ".triggered"
+        where = "eventID = ? AND type = ? AND phase != 'closed'"
+        return bool(self._store.find("events", where, event["triggeredid"], triggered))
 
     def _proceed(self, execution: Document, last: EventData) -> None:
         """Trigger the next task, or finish the sequence and trigger those that follow it.
@@ -125,24 +131,22 @@ class Controller:
         shipyard = self._resources.last_shipyard
         for stage, name in shipyard.follow_ups(finished, last.result, last_task):
             data = {**sequences.triggered_data(execution), "stage": stage}
-            triggered = grammar.of_sequence(stage, name, "triggered")
-            self._emit(execution, {"type": triggered, "data": data})
+            context = execution["scope"]["keptnContext"]
+            self._publish(context, type=grammar.of_sequence(stage, name, "triggered"), data=data)
 
     def _trigger_task(self, execution: Document, task: Document) -> None:
-        event = self._event(
-            execution["scope"]["keptnContext"],
-            {
-                "type": grammar.of_task(task["name"], "triggered"),
-                "source": SOURCE,
-                "gitcommitid": execution["scope"]["gitcommitid"],
-                "data": sequences.triggered_data(execution),
-            },
-        )
+        scope = execution["scope"]
+        attributes = {
+            "type": grammar.of_task(task["name"], "triggered"),
+            "gitcommitid": scope["gitcommitid"],
+            "data": sequences.triggered_data(execution),
+        }
+        event = self._event(scope["keptnContext"], SOURCE, attributes)
         execution["status"]["currentTask"] = sequences.current_task(task["name"], event["id"])
         self._store.put("executions", execution)
         delay = shipyards.seconds(task["triggeredAfter"]) or 0.0
         phase = "scheduled" if delay > 0 else "open"
-        self._store.put_event(event, phase, self._clock.now() + delay)
+        self._store.put("events", event, phase, self._clock.now() + delay)
 
     def _time_out(self, event: Document) -> None:
         self._store.set_phase(event["id"], "closed")
@@ -155,24 +159,18 @@ class Controller:
         execution["status"]["state"] = state
         self._store.put("executions", execution)
         finished = grammar.of_sequence(last.stage, execution["sequence"]["name"], "finished")
-        trigger = execution["scope"]["triggeredId"]
-        data = last.model_dump()
-        self._emit(execution, {"type": finished, "triggeredid": trigger, "data": data})
+        trigger, context = (execution["scope"][key] for key in ("triggeredId", "keptnContext"))
+        self._publish(context, type=finished, triggeredid=trigger, data=last.model_dump())
 
-    def _emit(self, execution: Document, attributes: Document) -> None:
-        context = execution["scope"]["keptnContext"]
-        self._publish(self._event(context, {**attributes, "source": SOURCE}))
-
-    def _event(self, context: str, attributes: Document) -> Document:
+    def _event(self, context: str, source: str, attributes: Document) -> Document:
         """A CloudEvent with a new id and the present time; empty attributes are left out."""
-        return {
+        event = {
             "specversion": "1.0",
-            "id": str(uuid.uuid4()),
-            "time": timestamp(self._clock.now()),
-            "shkeptncontext": context,
             "shkeptnspecversion": SPEC_VERSION,
-            **{name: value for name, value in attributes.items() if value != ""},
+            "shkeptncontext": context,
         }
+        event |= {"id": str(uuid.uuid4()), "source": source, "time": timestamp(self._clock.now())}
+        return event | {name: value for name, value in attributes.items() if value != ""}
 
 
 def _ended(common: EventData, result: str, status: str, message: str) -> EventData:

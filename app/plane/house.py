@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 
 from app.clock import Clock
-from app.plane.api import Parts, build
+from app.plane.api import Routes, build
 from app.plane.controller import Controller
-from app.plane.delivery import Delivery, Door
+from app.plane.delivery import Delivery
 from app.plane.refused import Refused
 from app.plane.resources import Resources
 from app.plane.store import Store
+
+DOOR_TIMEOUT = 5.0
+"""Seconds that the door has for its answer; a distributor gives no more."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,14 @@ class Plane:
             raise
         self.project: str = settings.project or resources.last_shipyard.name
         controller = Controller(self.project, resources, self._store, clock)
-        door = Door(settings.door_url, settings.door_token)
+        headers = {"content-type": "application/cloudevents+json"}
+        headers |= {"x-token": settings.door_token} if settings.door_token else {}
+        door = httpx.AsyncClient(
+            base_url=settings.door_url, headers=headers, timeout=DOOR_TIMEOUT, trust_env=False
+        )
         self._delivery = Delivery(door, controller, self._store, clock)
-        parts = Parts(controller, resources, self._store, self.project)
-        self.app: FastAPI = build(parts, settings.token)
+        routes = Routes(controller, resources, self._store, self.project)
+        self.app: FastAPI = build(routes, settings.token)
 
     async def run(self) -> None:
         """Deliver events and keep the timers until cancelled."""

@@ -5,8 +5,8 @@
 On each level a file `jobconfig.yaml` also stands for the resource `job/config.yaml`.
 """
 
+import json
 import os
-from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
 
@@ -21,17 +21,6 @@ MAX_FILES = 2000
 """In one stage, its services included."""
 
 _ALIASES = {"job/config.yaml": "jobconfig.yaml"}
-_STORED = (
-    "SELECT content FROM snapshots JOIN contents USING (digest) WHERE version = ? AND path = ?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Where a resource lives: in the project, a stage of it, or a service in a stage."""
-
-    stage: str = ""
-    service: str = ""
 
 
 class Resources:
@@ -61,26 +50,29 @@ class Resources:
             raise Refused(400, f"{path} cannot be read: {error}") from None
         return self.last_shipyard
 
-    def read(self, level: Level, uri: str, commit: str) -> tuple[bytes, str]:
-        """A resource's content and version: the one at `commit`, or without it what is on disk now.
+    def read(self, stage: str, service: str, uri: str, commit: str) -> tuple[bytes, str]:
+        """A resource's content and version: the one at `commit`, or without it what is there now.
+
+        Without `service` it is the stage's, without `stage` the project's.
 
         Raises:
             Refused: in Keptn's words: 400, 404, or 500 for a version that is not known.
         """
         if ".." in uri or "~" in uri:
             raise Refused(400, "Invalid resource URI")
-        self._require(level)
-        prefix = f"services/{level.service}/" if level.service else ""
+        self._require(stage, service)
+        prefix = f"services/{service}/" if service else ""
         names = [prefix + name for name in (uri, _ALIASES.get(uri, uri))]
-        if level.stage or commit:
-            version = commit or self.snapshot(level.stage)
-            found = self._at(version, names)
+        if stage or commit:
+            version = commit or self.snapshot(stage)
+            content = self._at(version, names)
         else:
-            found = [content for name in names if (content := self._project_file(name)) is not None]
-            version = _digest(found[0]) if found else ""
-        if not found:
+            contents = map(self._project_file, names)
+            content = next((each for each in contents if each is not None), None)
+            version = _digest(content or b"")
+        if content is None:
             raise Refused(404, "Resource not found")
-        return found[0], version
+        return content, version
 
     def snapshot(self, stage: str) -> str:
         """Keep what the stage holds now, and return its version: a hash of all names and contents.
@@ -90,32 +82,31 @@ class Resources:
         """
         root = self._folder / "stages" / stage
         found = {path.relative_to(root).as_posix(): self._content(path) for path in _files(root)}
-        contents = {name: content for name, content in found.items() if content is not None}
-        digests = {name: _digest(content) for name, content in contents.items()}
-        version = _digest(repr(sorted(digests.items())).encode())
-        if not self._knows(version):
-            # The folder itself is a row too, so that the version of an empty stage is known.
-            for name, digest in {"": version, **digests}.items():
-                content = contents.get(name, b"")
-                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, content)
-                row = (version, name, digest)
-                self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)", *row)
+        contents = {_digest(content): content for content in found.values() if content is not None}
+        digests = {name: _digest(content) for name, content in found.items() if content is not None}
+        listed = json.dumps(digests, sort_keys=True)
+        version = _digest(listed.encode())
+        if not self._store.query("SELECT 1 FROM snapshots WHERE version = ?", version):
+            for row in contents.items():
+                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", *row)
+            self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?)", version, listed)
         return version
 
-    def _require(self, level: Level) -> None:
-        if level.stage and level.stage not in {each.name for each in self.last_shipyard.stages}:
+    def _require(self, stage: str, service: str) -> None:
+        if stage and stage not in {each.name for each in self.last_shipyard.stages}:
             raise Refused(404, "Stage not found")
         known = "SELECT 1 FROM services WHERE stage = ? AND service = ?"
-        if level.service and not self._store.query(known, level.stage, level.service):
+        if service and not self._store.query(known, stage, service):
             raise Refused(404, "Service not found")
 
-    def _knows(self, version: str) -> bool:
-        return bool(self._store.query("SELECT 1 FROM snapshots WHERE version = ?", version))
-
-    def _at(self, version: str, names: list[str]) -> list[bytes]:
-        if not self._knows(version):
+    def _at(self, version: str, names: list[str]) -> bytes | None:
+        listed = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
+        if not listed:
             raise Refused(500, f"Unknown commit {version[:64]}")
-        return [row[0] for name in names for row in self._store.query(_STORED, version, name)]
+        digests = json.loads(listed[0][0])
+        digest = next((digests[name] for name in names if name in digests), "")
+        found = self._store.query("SELECT content FROM contents WHERE digest = ?", digest)
+        return found[0][0] if found else None
 
     def _project_file(self, name: str) -> bytes | None:
         parts = name.split("/")

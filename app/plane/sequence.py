@@ -4,6 +4,7 @@ An execution is a plain JSON document, in the very form in which Keptn's API sho
 """
 
 import copy
+from functools import reduce
 
 from app.plane.merge import merge
 from app.plane.shipyard import Sequence
@@ -65,17 +66,14 @@ def aggregate(events: list[Document]) -> tuple[str, str]:
 
 def complete_task(execution: Document) -> tuple[str, str]:
     """Move the current task to the previous ones; returns its (result, status)."""
-    status = execution["status"]
-    task = status["currentTask"]
-    result, task_status = aggregate(task["events"])
-    properties = None
-    for event in _finished(task["events"]):
-        properties = merge(properties, event["properties"])
-    completed = {"result": result, "status": task_status, "properties": properties}
-    identity = {"name": task["name"], "triggeredID": task["triggeredID"]}
-    status["previousTasks"].append(identity | completed)
-    status["currentTask"] = current_task()
-    return result, task_status
+    task = execution["status"]["currentTask"]
+    events = task.pop("events")
+    result, status = aggregate(events)
+    properties = reduce(merge, (event["properties"] for event in _finished(events)), None)
+    completed = {"result": result, "status": status, "properties": properties}
+    execution["status"]["previousTasks"].append(task | completed)
+    execution["status"]["currentTask"] = current_task()
+    return result, status
 
 
 def next_task(execution: Document) -> Document | None:

@@ -11,24 +11,12 @@ from pydantic.alias_generators import to_camel
 from app.plane.refused import Refused, first
 
 _VERSION = r"^spec\.keptn\.sh/v?(0\.([2-9]|[1-9]\d+)|[1-9]\d*\.\d+)(\.\d+)?$"
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML with JSON's values: a date stays the text that it is in the file."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
-        start: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-        for start, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
 def _as_text(value: Any) -> Any:
-    if value is None:
-        return ""
-    return json.dumps(value) if isinstance(value, bool | int | float) else value
+    return json.dumps(value) if isinstance(value, bool | int | float) else value or ""
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
@@ -120,9 +108,9 @@ def parse(text: str) -> Shipyard:
         Refused: with one line that says what is wrong.
     """
     try:
-        # Through JSON, so that all that follows has JSON's values and text keys.
-        document = json.dumps(yaml.load(text, _Loader), allow_nan=False)  # noqa: S506 - a safe one
-        return Shipyard.model_validate(json.loads(document))
+        # Through JSON, so that all that follows has JSON's values and text keys; dates are texts.
+        document = yaml.load(text, yaml.CSafeLoader)
+        return Shipyard.model_validate_json(json.dumps(document, default=str, allow_nan=False))
     except ValidationError as error:
         raise Refused(400, f"shipyard.yaml: {first(error.errors())}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

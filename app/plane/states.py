@@ -8,12 +8,12 @@ Events = Callable[[str, str], list[Document]]
 """The events of a context in a stage, newest first."""
 
 
-def runs(executions: list[Document]) -> list[list[Document]]:
-    """Executions, newest first, put together by context; those of each run oldest first."""
+def grouped(executions: list[Document], key: str) -> dict[str, list[Document]]:
+    """Executions put together by a key of their scope, in the order in which they came."""
     found: dict[str, list[Document]] = {}
     for execution in executions:
-        found.setdefault(execution["scope"]["keptnContext"], []).insert(0, execution)
-    return list(found.values())
+        found.setdefault(execution["scope"][key], []).append(execution)
+    return found
 
 
 def state_of(executions: list[Document]) -> str:
@@ -24,29 +24,24 @@ def state_of(executions: list[Document]) -> str:
 
 def view(run: list[Document], events: Events) -> Document:
     """The run as Keptn's sequence API shows it."""
-    scope = run[0]["scope"]
+    first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
+    scope = first["scope"]
     context = scope["keptnContext"]
-    stages: dict[str, list[Document]] = {}
-    for execution in run:
-        stages.setdefault(execution["scope"]["stage"], []).append(execution)
-    return {
-        "name": run[0]["sequence"]["name"],
-        **{key: scope[key] for key in ("project", "service")},
-        "time": run[0]["triggeredAt"],
-        "shkeptncontext": context,
-        "state": state_of(run),
-        "stages": [
-            {"name": name, "state": state_of(of_stage), **_latest(events(context, name))}
-            for name, of_stage in stages.items()
-        ],
+    stages = grouped(run[::-1], "stage").items()
+    shown = {"name": first["sequence"]["name"], "time": first["triggeredAt"]}
+    shown |= {key: scope[key] for key in ("project", "service")} | {"shkeptncontext": context}
+    shown |= {"state": state_of(run)}
+    return shown | {
+        "stages": [_stage(name, its_own, events(context, name)) for name, its_own in stages]
     }
 
 
-def _latest(events: list[Document]) -> Document:
+def _stage(name: str, executions: list[Document], events: list[Document]) -> Document:
     failed = [event for event in events if event["data"].get("result") == "fail"]
-    found = {"latestEvent": events, "latestFailedEvent": failed}
-    return {
-        name: {key: of[0][key] for key in ("type", "id", "time")}
-        for name, of in found.items()
-        if of
+    latest = {"latestEvent": events, "latestFailedEvent": failed}
+    shown = {
+        title: {key: found[0][key] for key in ("type", "id", "time")}
+        for title, found in latest.items()
+        if found
     }
+    return {"name": name, "state": state_of(executions), **shown}

@@ -17,29 +17,30 @@ from app.errors import Temporary
 Document = dict[str, Any]
 """A decoded JSON object with Keptn's own keys."""
 
-_SCOPE = {name: f"data.{name}" for name in ("project", "stage", "service")}
 _COLUMNS = {
-    "events": {
-        **{name: name for name in ("type", "source", "time")},
-        **{"eventID": "id", "keptnContext": "shkeptncontext", "triggeredID": "triggeredid"},
-        **_SCOPE,
-    },
-    "executions": {
-        **{name: f"scope.{name}" for name in (*_SCOPE, "keptnContext")},
-        **{"id": "_id", "name": "sequence.name", "status": "status.state", "time": "triggeredAt"},
-        "taskID": "status.currentTask.triggeredID",
-    },
-    "logs": {"integrationId": "integrationid", "time": "time"},
+    "events": "eventID:id type source time keptnContext:shkeptncontext triggeredID:triggeredid "
+    "project:data.project stage:data.stage service:data.service",
+    "executions": "id:_id name:sequence.name status:status.state keptnContext:scope.keptnContext "
+    "project:scope.project stage:scope.stage service:scope.service time:triggeredAt "
+    "taskID:status.currentTask.triggeredID",
+    "logs": "integrationId:integrationid time",
 }
-_INDEXED = ("eventID", "keptnContext", "triggeredID", "taskID")
-_OTHERS = """
+"""Each column with the place of its value in the document, where that has another name."""
+
+_SCHEMA = """
+CREATE UNIQUE INDEX IF NOT EXISTS event ON events (eventID);
 CREATE UNIQUE INDEX IF NOT EXISTS execution ON executions (id);
-CREATE INDEX IF NOT EXISTS phase ON events (phase);
+CREATE INDEX IF NOT EXISTS events_of_run ON events (keptnContext);
+CREATE INDEX IF NOT EXISTS executions_of_run ON executions (keptnContext);
+CREATE INDEX IF NOT EXISTS answers ON events (triggeredID);
+CREATE INDEX IF NOT EXISTS tasks ON executions (taskID);
+CREATE INDEX IF NOT EXISTS phases ON events (phase);
 CREATE TABLE IF NOT EXISTS services (stage, service, PRIMARY KEY (stage, service));
-CREATE TABLE IF NOT EXISTS snapshots (version, path, digest, PRIMARY KEY (version, path));
+CREATE TABLE IF NOT EXISTS snapshots (version PRIMARY KEY, digests TEXT);
 CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, content BLOB);
 PRAGMA user_version = 1;
 """
+OPEN = "phase IN ('open', 'taken')"
 _UNANSWERED = "NOT EXISTS (SELECT 1 FROM events AS a WHERE a.triggeredID = events.eventID)"
 _BOUNDS = {"fromTime": "time > ?", "beforeTime": "time < ?"}
 
@@ -68,14 +69,14 @@ class Page:
 class Store:
     """One connection under one lock.
 
-    An event's phase is empty but for a triggered task: scheduled, open, taken (by the door), closed.
+    The phase of a triggered task's event: scheduled, open, taken (by the door), closed.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        self._db.executescript("".join(map(_table, _COLUMNS)) + _OTHERS)
+        self._db.executescript("".join(map(_table, _COLUMNS)) + _SCHEMA)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -101,39 +102,30 @@ class Store:
         except sqlite3.OperationalError as error:
             raise Temporary(f"plane.db: {error}") from error
 
-    def put_event(self, event: Document, phase: str = "", due: float | None = None) -> None:
-        """Store an event as the newest, in place of one with its id."""
-        self.query("DELETE FROM events WHERE eventID = ?", event["id"])
-        row = (json.dumps(event), phase, due)
-        self.query("INSERT INTO events (body, phase, due) VALUES (?, ?, ?)", *row)
-
-    def put(self, table: str, body: Document) -> None:
-        """Store an execution, in place of its former state, or a log entry."""
-        sql = (
-            f"INSERT INTO {table} (body) VALUES (?) ON CONFLICT DO UPDATE SET body = excluded.body"
-        )
-        self.query(sql, json.dumps(body))
+    def put(self, table: str, body: Document, phase: str = "", due: float | None = None) -> None:
+        """Store a document as the newest, in place of the one with its id."""
+        sql = f"INSERT OR REPLACE INTO {table} (body, phase, due) VALUES (?, ?, ?)"  # noqa: S608
+        self.query(sql, json.dumps(body), phase, due)
 
     def set_phase(self, event_id: str, phase: str) -> None:
         """A triggered task's event goes on; a closed one stays closed."""
-        where = "eventID = ? AND phase != 'closed'"
-        self.query(f"UPDATE events SET phase = ? WHERE {where}", phase, event_id)
+        sql = "UPDATE events SET phase = ? WHERE eventID = ? AND phase != 'closed'"
+        self.query(sql, phase, event_id)
 
     def find(self, table: str, where: str, *values: Any) -> list[Document]:
         """The documents that fulfil an SQL condition, oldest first."""
-        found = self.query(f"SELECT body FROM {table} WHERE {where} ORDER BY n", *values)
+        found = self.query(f"SELECT body FROM {table} WHERE {where} ORDER BY n", *values)  # noqa: S608
         return [json.loads(body) for (body,) in found]
 
     def unanswered(self, due_before: float) -> list[Document]:
         """Open events that were due before a time, and about which nothing at all was heard."""
-        where = f"phase IN ('open', 'taken') AND due <= ? AND {_UNANSWERED}"
-        return self.find("events", where, due_before)
+        return self.find("events", f"{OPEN} AND due <= ? AND {_UNANSWERED}", due_before)
 
     def next_moment(self, start_timeout: float) -> float | None:
         """When next an event becomes due, or an open one has waited too long."""
-        moment = f"SELECT min(due + (phase != 'scheduled') * ?) FROM events WHERE {_UNANSWERED}"
-        phases = " AND phase IN ('scheduled', 'open', 'taken')"
-        found: float | None = self.query(moment + phases, start_timeout)[0][0]
+        moment = f"SELECT min(due + (phase != 'scheduled') * ?) FROM events WHERE {_UNANSWERED}"  # noqa: S608
+        sql = f"{moment} AND phase IN ('scheduled', 'open', 'taken')"
+        found: float | None = self.query(sql, start_timeout)[0][0]
         return found
 
     def page(self, table: str, listing: Listing, condition: str = "1") -> Page:
@@ -154,17 +146,11 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
 
 def _table(name: str) -> str:
-    columns = (
-        f"{each} AS (json_extract(body, '$.{path}'))" for each, path in _COLUMNS[name].items()
-    )
+    places = (entry.partition(":") for entry in _COLUMNS[name].split())
+    columns = (f"{column} AS (json_extract(body, '$.{at or column}'))" for column, _, at in places)
     own = "n INTEGER PRIMARY KEY, body TEXT NOT NULL, phase TEXT, due REAL"
-    table = f"CREATE TABLE IF NOT EXISTS {name} ({own}, {', '.join(columns)});"
-    indexed = [each for each in _INDEXED if each in _COLUMNS[name]]
-    return table + "".join(
-        f"CREATE INDEX IF NOT EXISTS {name}_{each} ON {name} ({each});" for each in indexed
-    )
+    return f"CREATE TABLE IF NOT EXISTS {name} ({own}, {', '.join(columns)});"
