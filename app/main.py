@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import log, serving
+from app import log, notifiers, serving
 from app import settings as reading
 from app.clock import Clock
 from app.core import Core
@@ -28,13 +28,11 @@ from app.ledger import guard, outbox, rows
 from app.ledger.store import Ledger
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.notifiers.cloudevent import CloudEventNotifier
-from app.notifiers.log import LogNotifier
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
 from app.planning import Planner
 from app.running import Runner
-from app.senders import Channel, Sender
+from app.senders import Sender
 from app.settings import Settings
 from app.worker import Worker
 
@@ -111,9 +109,7 @@ class Service:
 
     def _build_river(self, engine: Engine | None) -> None:
         settings, clock = self.settings, self._clock
-        channels: list[Channel] = [LogNotifier()]
-        if settings.forward_url:
-            channels.append(CloudEventNotifier(settings.forward_url, self._outbound))
+        channels = notifiers.configured(settings.forward_url, self._outbound)
         self._ledger = Ledger(settings.data_dir)
         names = [channel.name for channel in channels]
         lifecycle = Lifecycle(self._ledger, clock, settings.source, names)
