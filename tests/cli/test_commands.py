@@ -1,0 +1,131 @@
+"""The commands, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SCOPE, Terminal, json_of
+
+
+def test_trigger_prints_the_context_as_keptn_does(terminal: Terminal) -> None:
+    done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--labels", "build=7")
+
+    assert done.exit_code == 0
+    assert done.output.startswith("ID of Keptn context: ")
+
+
+def test_trigger_prints_json_for_scripts(terminal: Terminal) -> None:
+    done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--json")
+
+    assert list(json_of(done.output)) == ["keptnContext"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--labels", "build"], "--labels wants key=value pairs with commas between, got 'build'"),
+        (["--data", "a=1,a.b=2"], "--data a.b: a is a value and an object at once"),
+    ],
+    ids=["label without value", "value and object at once"],
+)
+def test_trigger_names_the_flag_that_is_wrong(
+    terminal: Terminal, words: list[str], said: str
+) -> None:
+    done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, *words)
+
+    assert (done.exit_code, said in done.output) == (1, True)
+
+
+def test_trigger_without_a_service_tells_what_to_start(tmp_path: Path) -> None:
+    done = Terminal(tmp_path).run("trigger", "sequence", "botkube-seq", *SCOPE)
+
+    assert done.exit_code == 1
+    assert "start `firstmate serve` with the same DATA_DIR" in done.output
+
+
+def test_trigger_tells_that_a_real_keptn_cannot_be_reached(tmp_path: Path) -> None:
+    done = Terminal(tmp_path).run(
+        *("trigger", "sequence", "x", *SCOPE),
+        KEPTN_API_ENDPOINT="http://127.0.0.1:9/api",
+        KEPTN_API_TOKEN="secret-of-mine",
+    )
+
+    assert done.exit_code == 1
+    assert "http://127.0.0.1:9/api/v1/event: ConnectError" in done.output
+    assert "secret-of-mine" not in done.output
+
+
+def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
+    terminal.answered()
+
+    line = terminal.run("runs").output.splitlines()[-1].split()
+
+    assert line[2:5] == [
+        "answered",
+        "sh.keptn.event.remote-task.triggered",
+        "botkube/production/hello",
+    ]
+    assert line[5:] == ["succeeded", "pass"]
+
+
+def test_logs_prints_what_the_task_printed(terminal: Terminal) -> None:
+    event_id = terminal.answered()
+
+    by_event = terminal.run("logs", event_id)
+    number = terminal.run("runs").output.splitlines()[-1].split()[0]
+
+    assert by_event.output == "=== Say Hello ===\nHello World\n"
+    assert terminal.run("logs", number).output == by_event.output
+
+
+def test_why_tells_what_was_sent(terminal: Terminal) -> None:
+    event_id = terminal.answered()
+
+    told = terminal.run("why", event_id)
+
+    assert (
+        told.output.splitlines()[0]
+        == f"{event_id}: answered: the work ended, and the answer was written"
+    )
+    assert "  started to keptn: done" in told.output
+    assert "  task Say Hello: ended" in told.output
+
+
+def test_why_has_json_without_any_body(terminal: Terminal) -> None:
+    told = json.loads(terminal.run("why", terminal.answered(), "--json").output)
+
+    assert told["state"] == "answered"
+    assert {one["body"] for one in told["messages"]} == {None}
+
+
+def test_why_says_when_an_event_never_came(terminal: Terminal) -> None:
+    told = terminal.run("why", "no-such-event")
+
+    assert told.exit_code == 1
+    assert "no run 'no-such-event' here: the event never came to this DATA_DIR" in told.output
+
+
+def test_reading_without_a_ledger_says_so(tmp_path: Path) -> None:
+    told = Terminal(tmp_path).run("runs")
+
+    assert (told.exit_code, "no ledger in DATA_DIR" in told.output) == (1, True)
+
+
+def test_wrong_settings_are_named(tmp_path: Path) -> None:
+    told = Terminal(tmp_path).run("runs", PORT="high", FORWARD_URL="somewhere")
+
+    assert told.exit_code == 1
+    assert "PORT: " in told.output
+    assert "FORWARD_URL: Value error, must be a URL" in told.output
+
+
+def test_the_version_is_told(terminal: Terminal) -> None:
+    assert terminal.run("--version").output.startswith("firstmate, version ")
+
+
+def test_a_second_service_hears_who_holds_the_folder(terminal: Terminal) -> None:
+    told = terminal.run("serve", ".", PORT="0", OPS_PORT="0", PLANE_PORT="0")
+
+    assert told.exit_code == 1
+    assert f"DATA_DIR {terminal.data} is in use by firstmate pid " in told.output
