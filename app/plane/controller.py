@@ -18,6 +18,7 @@ from app.plane.validation import EventData, PostedEvent, event_data, keptn_conte
 
 SOURCE = "shipyard-controller"
 _API = "https://github.com/keptn/keptn/api"
+_CONTENT_TYPE = {"contenttype": "application/json"}
 _TIMED_OUT = (
     "sequence timed out while waiting for task {} "
     "to receive a correlating .started or .finished event"
@@ -40,11 +41,9 @@ class Controller:
     def post(self, event: PostedEvent) -> str:
         """Take an event that the API found valid, under a new id and time; returns its context."""
         context = keptn_context(event.shkeptncontext)
-        attributes = event.model_dump(include={"type", "data", "triggeredid", "gitcommitid"})
+        given = event.model_dump(include={"type", "data", "triggeredid", "gitcommitid"})
         with self._store.transaction():
-            self._publish(
-                context, event.source or _API, contenttype="application/json", **attributes
-            )
+            self._publish(context, event.source or _API, given | _CONTENT_TYPE)
         self.wake()
         return context
 
@@ -66,15 +65,19 @@ class Controller:
             moment = self._store.next_moment(start_timeout)
         return None if moment is None else max(0.0, moment - now)
 
-    def _publish(self, context: str, source: str = SOURCE, **attributes: object) -> None:
+    def _publish(self, context: str, source: str, attributes: Document) -> None:
         """Store a new event, and react to it as the controller's subscription would."""
         event = self._event(context, source, attributes)
         self._store.put("events", event)
+        try:
+            common = event_data(event["data"])
+        except Refused:
+            return  # the API takes some in any form; the controller drops what it cannot read
         sequence, task = grammar.sequence_event(event["type"]), grammar.task_event(event["type"])
         if sequence and sequence[2] == "triggered":
-            self._trigger_sequence(event, event_data(event["data"]), sequence[1])
+            self._trigger_sequence(event, common, sequence[1])
         elif task and task[1] in ("started", "finished"):
-            self._count(event, event_data(event["data"]))
+            self._count(event, common)
 
     def _trigger_sequence(self, event: Document, common: EventData, name: str) -> None:
         identity = str(uuid.uuid4())
@@ -131,8 +134,8 @@ class Controller:
         shipyard = self._resources.last_shipyard
         for stage, name in shipyard.follow_ups(finished, last.result, last_task):
             data = {**sequences.triggered_data(execution), "stage": stage}
-            context = execution["scope"]["keptnContext"]
-            self._publish(context, type=grammar.of_sequence(stage, name, "triggered"), data=data)
+            triggered = {"type": grammar.of_sequence(stage, name, "triggered"), "data": data}
+            self._publish(execution["scope"]["keptnContext"], SOURCE, triggered)
 
     def _trigger_task(self, execution: Document, task: Document) -> None:
         scope = execution["scope"]
@@ -151,26 +154,27 @@ class Controller:
     def _time_out(self, event: Document) -> None:
         self._store.set_phase(event["id"], "closed")
         message = _TIMED_OUT.format(event["type"])
-        ended = _ended(event_data(event["data"]), "fail", "errored", message)
         for execution in self._store.find("executions", "taskID = ?", event["id"]):
-            self._finish(execution, ended, "timedOut")
+            try:
+                common = event_data(event["data"])
+            except Refused:  # a task named `labels` or the like has made its data unreadable
+                common = EventData.model_validate(execution["scope"])
+            self._finish(execution, _ended(common, "fail", "errored", message), "timedOut")
 
     def _finish(self, execution: Document, last: EventData, state: str) -> None:
         execution["status"]["state"] = state
         self._store.put("executions", execution)
-        finished = grammar.of_sequence(last.stage, execution["sequence"]["name"], "finished")
-        trigger, context = (execution["scope"][key] for key in ("triggeredId", "keptnContext"))
-        self._publish(context, type=finished, triggeredid=trigger, data=last.model_dump())
+        scope, name = execution["scope"], execution["sequence"]["name"]
+        finished: Document = {"type": grammar.of_sequence(last.stage, name, "finished")}
+        finished |= {"triggeredid": scope["triggeredId"], "data": last.model_dump()}
+        self._publish(scope["keptnContext"], SOURCE, finished)
 
     def _event(self, context: str, source: str, attributes: Document) -> Document:
         """A CloudEvent with a new id and the present time; empty attributes are left out."""
-        event = {
-            "specversion": "1.0",
-            "shkeptnspecversion": SPEC_VERSION,
-            "shkeptncontext": context,
-        }
-        event |= {"id": str(uuid.uuid4()), "source": source, "time": timestamp(self._clock.now())}
-        return event | {name: value for name, value in attributes.items() if value != ""}
+        event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": source}
+        event |= {"time": timestamp(self._clock.now()), "shkeptncontext": context}
+        present = {name: value for name, value in attributes.items() if value != ""}
+        return event | {"shkeptnspecversion": SPEC_VERSION} | present
 
 
 def _ended(common: EventData, result: str, status: str, message: str) -> EventData:

@@ -43,9 +43,7 @@ class Delivery:
                 for event in waiting:
                     self._in_flight.add(event["id"])
                     group.create_task(self._deliver(event))
-                alarm = group.create_task(self._ring_after(pause))
-                await self._wake.wait()
-                alarm.cancel()
+                await self._clock.wait(self._wake, pause)
 
     def _look(self, start_timeout: float) -> tuple[list[Document], float]:
         """The open events that nobody delivers yet, and the seconds until the next timer."""
@@ -56,10 +54,6 @@ class Delivery:
             return [], LAST_DELAY
         new = [event for event in waiting if event["id"] not in self._in_flight]
         return new, LONGEST_SLEEP if pause is None else min(pause, LONGEST_SLEEP)
-
-    async def _ring_after(self, pause: float) -> None:
-        await self._clock.sleep(pause)
-        self._wake.set()
 
     async def _deliver(self, event: Document) -> None:
         delay = FIRST_DELAY

@@ -49,10 +49,10 @@ class Plane:
         self._store = Store(settings.data_dir / "plane.db")
         try:
             resources = Resources(settings.folder, settings.data_dir, self._store)
+            self.project: str = settings.project or _name(resources)
         except Refused:
             self._store.close()
             raise
-        self.project: str = settings.project or resources.last_shipyard.name
         controller = Controller(self.project, resources, self._store, clock)
         headers = {"content-type": "application/cloudevents+json"}
         headers |= {"x-token": settings.door_token} if settings.door_token else {}
@@ -70,3 +70,9 @@ class Plane:
     def close(self) -> None:
         """Let go of plane.db."""
         self._store.close()
+
+
+def _name(resources: Resources) -> str:
+    if not resources.last_shipyard.name:
+        raise Refused(400, "shipyard.yaml has no metadata.name; set it, or use --project")
+    return resources.last_shipyard.name

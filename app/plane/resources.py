@@ -43,7 +43,7 @@ class Resources:
         """
         path = self._folder / "shipyard.yaml"
         try:
-            self.last_shipyard = parse(path.read_text())
+            self.last_shipyard = parse(path.read_text("utf-8"))
         except FileNotFoundError:
             raise Refused(404, f"{path} is missing; create it, or name another folder") from None
         except (OSError, UnicodeDecodeError) as error:

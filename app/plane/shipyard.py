@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from app.plane.refused import Refused, first
 
 _VERSION = r"^spec\.keptn\.sh/v?(0\.([2-9]|[1-9]\d+)|[1-9]\d*\.\d+)(\.\d+)?$"
-_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0")
+_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0", re.ASCII)
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 

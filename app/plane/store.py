@@ -59,11 +59,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list; `next_offset` is 0 at the end."""
+    """One page of a list: its items, the offset after it, and how many there are in all."""
 
     items: list[Document]
+    end: int
     total: int
-    next_offset: int
+
+    def shown(self, name: str) -> Document:
+        """The page in Keptn's form: what is 0, or the end, is left out."""
+        counts = {"totalCount": self.total, "nextPageKey": self.end if self.end < self.total else 0}
+        return {name: self.items, **{key: count for key, count in counts.items() if count}}
 
 
 class Store:
@@ -76,7 +81,8 @@ class Store:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        self._db.executescript("".join(map(_table, _COLUMNS)) + _SCHEMA)
+        tables = "".join(map(_table, _COLUMNS))
+        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} COMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -141,8 +147,7 @@ class Store:
             total = self.query(f"SELECT count(*) {source}", *values)[0][0]
             window = f"SELECT body {source} ORDER BY n DESC LIMIT ? OFFSET ?"
             rows = self.query(window, *values, listing.size or -1, listing.offset)
-        end = listing.offset + len(rows)
-        return Page([json.loads(body) for (body,) in rows], total, end if end < total else 0)
+        return Page([json.loads(body) for (body,) in rows], listing.offset + len(rows), total)
 
     def close(self) -> None:
         """Let go of the file."""

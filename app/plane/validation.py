@@ -21,7 +21,9 @@ _TIME = re.compile(
     rf"\d{{4}}(-\d\d){{2}}(T({_CLOCK}(\.\d+)?|\d\d:\d\d)(Z|[+-]\d\d:\d\d)?| {_CLOCK})"
 )
 _DASHED = r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}"
-_UUID = re.compile(rf"[\da-f]{{32}}|(urn:uuid:)?{_DASHED}|\{{{_DASHED}\}}", re.IGNORECASE)
+_UUID = re.compile(
+    rf"[\da-f]{{32}}|(urn:uuid:)?{_DASHED}|\{{{_DASHED}\}}", re.IGNORECASE | re.ASCII
+)
 _UNCHECKED = ("sh.keptn.log.error", "sh.keptn.events.problem")
 _MONITORING = "sh.keptn.event.monitoring.configure"
 _REQUIRED = "mandatory field(s) 'project', 'stage' or 'service' missing"
@@ -70,17 +72,28 @@ def read(body: bytes) -> PostedEvent:
     Raises:
         Refused: 400 when it cannot be decoded, 422 when data, source or type is missing.
     """
+    document = decoded(body)
+    if not isinstance(document, dict | None):
+        raise Refused(400, "the body must be one JSON object")
     try:
-        document = from_json(body)
-        json.dumps(document, allow_nan=False)  # 1e999 is read as infinity, which is no JSON
-        if not isinstance(document, dict | None):
-            raise Refused(400, "the body must be one JSON object")
         return PostedEvent.model_validate(_folded(PostedEvent, document or {}))
     except ValidationError as error:
         missing = error.errors()[0]["type"] == "missing"
         raise Refused(422 if missing else 400, first(error.errors())) from None
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON value in a request's body.
+
+    Raises:
+        Refused: 400 when there is none, or one that cannot be stored.
+    """
+    try:
+        document = from_json(body)
+        json.dumps(document, allow_nan=False)  # 1e999 is read as infinity, which is no JSON
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
+    return document
 
 
 def event_data(data: Any) -> EventData:

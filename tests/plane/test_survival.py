@@ -1,0 +1,75 @@
+"""A plane killed with -9 goes on where it was, and loses nothing that it had acknowledged."""
+
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.plane.keptn import TOKEN, Client, Json
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def hosted(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "tests.plane.host", str(folder), "http://127.0.0.1:9"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process, f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.slow
+async def test_a_sequence_survives_a_kill_after_every_step(folder: Path) -> None:
+    context = ""
+    steps = ["trigger", *("started", "finished") * 3]
+    for step in steps:
+        with hosted(folder) as (_, url):
+            async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:
+                keptn = Client(http)
+                if step == "trigger":
+                    context = await keptn.trigger()
+                else:
+                    await keptn.answer(await open_task(keptn), step, **done(step))
+    with hosted(folder) as (_, url):
+        async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:
+            keptn = Client(http)
+            assert await keptn.state(context) == "finished"
+            chain = await keptn.chain(context)
+    assert chain[-1] == "prod.delivery.finished"
+    assert len(chain) == len(set(chain)) == 13
+
+
+@pytest.mark.slow
+async def test_what_was_acknowledged_under_load_is_there_after_the_kill(folder: Path) -> None:
+    acknowledged: list[str] = []
+    for round_number in range(3):
+        left = random.Random(round_number).randrange(5, 25)
+        with hosted(folder) as (process, url):
+            async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:
+                while left := left - 1:
+                    acknowledged.append(await Client(http).trigger())
+            process.send_signal(signal.SIGKILL)
+    with hosted(folder) as (_, url):
+        async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:
+            for context in acknowledged:
+                chain = await Client(http).chain(context)
+                assert chain == ["dev.delivery.triggered", "deployment.triggered"]
+
+
+async def open_task(keptn: Client) -> Json:
+    found = [task for name in ("deployment", "test", "release") for task in await keptn.open(name)]
+    assert len(found) == 1
+    return found[0]
+
+
+def done(step: str) -> dict[str, str]:
+    return {"result": "pass", "status": "succeeded"} if step == "finished" else {}
