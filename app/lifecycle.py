@@ -44,15 +44,21 @@ class Lifecycle:
         self.wake: Callable[[], None] = lambda: None
         """Called after a transition that wrote messages."""
 
-    async def accept(self, event: Event) -> int | None:
-        """Take an event; its new run's number, or None when there is nothing (new) to do."""
+    async def accept(self, event: Event) -> tuple[str, int | None]:
+        """Take an event.
+
+        Returns:
+            ("new", the run's number), or "duplicate" or "foreign" and None: nothing is to be done.
+        """
         now = self._clock.now()
         reason = "" if event.task else "not a task's triggered event"
         if event.task and not build.answerable(event, self._source):
             reason = "its identity and labels leave no room for an answer"
         run_id = await self._ledger.write(lambda db: _insert(db, event, reason, now), urgent=False)
         boundaries.reached("accept committed")
-        return None if reason else run_id
+        if reason or run_id is None:
+            return "duplicate" if run_id is None else "foreign", None
+        return "new", run_id
 
     async def ignore(self, run: Run, reason: str, *, log: bool = False) -> None:
         """End a run in silence, keeping the reason; `log` also tells it to Keptn's Uniform log."""

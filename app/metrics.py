@@ -11,7 +11,10 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self.accepted = Counter(
-            "firstmate_accepted", "Events on disk", ["answer"], registry=registry
+            "firstmate_accepted",
+            "Events taken: new, duplicate, foreign",
+            ["verdict"],
+            registry=registry,
         )
         self.rejected = Counter(
             "firstmate_rejected", "Requests refused at the door", ["status"], registry=registry

@@ -17,6 +17,9 @@ REPLY_SECONDS = 30.0
 
 LONGEST_RETRY_AFTER = 300.0
 UNAUTHORIZED_SECONDS = 10.0
+DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+"""What is on this machine is reached directly, whatever proxy the environment names."""
+
 _OUR_FAULT = (400, 409, 410, 413, 414, 415, 422, 431)
 
 
@@ -31,9 +34,11 @@ class Unclear(Temporary):
 class Refused(Permanent):
     """The receiver understood the request and will not have it."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, *, explained: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.explained = explained
+        """Whether the reply had a message in Keptn's form, so that it is Keptn who refuses."""
 
 
 class Outbound:
@@ -44,6 +49,7 @@ class Outbound:
             timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             verify=ssl.create_default_context(),
+            mounts=DIRECT,
             transport=transport,
         )
 
@@ -83,11 +89,12 @@ def _judge(target: httpx.URL, reply: httpx.Response) -> httpx.Response:
     status = reply.status_code
     if reply.is_success:
         return reply
-    text = f"{_place(target)}: status {status}{_said(reply)}"
+    said = _said(reply)
+    text = f"{_place(target)}: status {status}{said}"
     if status in (401, 403):
         raise NotSent(text, after=UNAUTHORIZED_SECONDS)
     if status in (404, *_OUR_FAULT):
-        raise Refused(text, status)
+        raise Refused(text, status, explained=bool(said))
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise NotSent(text, after=_retry_after(reply))
     if reply.is_server_error:
@@ -96,8 +103,8 @@ def _judge(target: httpx.URL, reply: httpx.Response) -> httpx.Response:
 
 
 def _retry_after(reply: httpx.Response) -> float | None:
-    try:
-        return min(max(float(reply.headers.get("retry-after", "")), 0.0), LONGEST_RETRY_AFTER)
+    try:  # 0.0 stands first: it wins against a NaN
+        return min(max(0.0, float(reply.headers.get("retry-after", ""))), LONGEST_RETRY_AFTER)
     except ValueError:
         return None
 

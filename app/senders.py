@@ -128,9 +128,8 @@ class Sender:
         now = self._clock.now()
         if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
             return
-        boundaries.reached("intent committed")
         try:
-            proven = await self._channel.send(letter)
+            proven = await self._send(letter)
         except NotSent as error:
             await self._wait_for_destination(letter, error)
         except Unclear as error:
@@ -138,9 +137,15 @@ class Sender:
         except Refused as error:
             await self._turn_down(letter, error)
         else:
-            boundaries.reached("reply received")
             self._failures, self._not_before = 0, 0.0
             await self._settle(letter, "done" if proven else "sent")
+
+    async def _send(self, letter: Letter) -> bool:
+        boundaries.reached("intent committed")
+        try:
+            return await self._channel.send(letter)
+        finally:
+            boundaries.reached("reply received")
 
     async def _is_missing(self, letter: Letter) -> bool:
         """Whether an earlier attempt surely, or possibly, is lost, so that it must go again."""

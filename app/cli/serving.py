@@ -26,6 +26,7 @@ def _greet(service: Service) -> None:
     click.echo(f"project              {service.plane.project}")
     click.echo("next, in another terminal:")
     click.echo(f"  export DATA_DIR={service.settings.data_dir}")
-    scope = f"--project {service.plane.project} --stage STAGE --service SERVICE"
-    click.echo(f"  firstmate trigger sequence SEQUENCE {scope}")
+    for stage, sequence in service.plane.sequences[:3]:
+        scope = f"--project {service.plane.project} --stage {stage} --service SERVICE"
+        click.echo(f"  firstmate trigger sequence {sequence} {scope}")
     click.echo("  firstmate runs --follow")

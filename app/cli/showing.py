@@ -20,11 +20,10 @@ from typing import Any
 import click
 
 from app import settings
-from app.cli import triggering
-from app.cli.reading import output
+from app.cli import reading, triggering
 from app.clock import Clock
 from app.errors import FirstmateError, Permanent
-from app.ledger import guard, rows, store
+from app.ledger import rows, store
 
 PATIENCE = 30.0
 """Seconds after which a chain that does not end has failed."""
@@ -32,22 +31,15 @@ PATIENCE = 30.0
 START_TIMEOUT = "3s"
 _TICK = 0.05
 _SCOPE = {"stage": "production", "service": "hello"}
-_ANSWERED = ["sequence triggered", "{0} triggered", "{0} started", "{0} finished"]
-
-
-class Receiver(HTTPServer):
-    """Somebody who is forwarded what Keptn is sent."""
-
-    def __init__(self) -> None:
-        self.notices: list[dict[str, Any]] = []
-        super().__init__(("127.0.0.1", 0), _Notices)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 class _Notices(BaseHTTPRequestHandler):
+    """Somebody who is forwarded what Keptn is sent."""
+
+    received: list[dict[str, Any]] = []  # noqa: RUF012 - one receiver for the whole demo
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.notices.append(json.loads(body))  # type: ignore[attr-defined]
+        self.received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         self.send_response(204)
         self.end_headers()
 
@@ -56,30 +48,70 @@ class _Notices(BaseHTTPRequestHandler):
 
 
 @dataclass
-class Stage:
-    """What is watched: the service's data folder, and what was shown of it so far."""
+class Watch:
+    """One project that is watched: its service's data folder, and what was shown so far."""
 
     data: Path
-    receiver: Receiver
+    project: str
     clock: Clock = field(default_factory=Clock)
     shown: set[str] = field(default_factory=set)
     printed: dict[str, int] = field(default_factory=dict)
 
-    def get(self, path: str) -> dict[str, Any]:
-        """Ask the plane's API."""
-        base, token = triggering.api()
-        return triggering.call("GET", f"{base}/{path}", token)
+    def trigger(self, sequence: str, *data: str) -> str:
+        """Do what the command does, and show it; the new run's context."""
+        scope = {"project": self.project, **_SCOPE}
+        flags = "".join(f" --{key} {value}" for key, value in scope.items())
+        flags += "".join(f" --data {one}" for one in data)
+        click.echo(f"  $ firstmate trigger sequence {sequence}{flags}")
+        context = triggering.trigger(sequence, **scope, labels="", data=data)
+        click.echo(f"  {triggering.report(context, as_json=False)}")
+        return context
+
+    def events(self, context: str) -> list[dict[str, Any]]:
+        """The run's events as the API has them, oldest first."""
+        query = f"project={self.project}&keptnContext={context}&pageSize=100"
+        return list(reversed(_get(f"mongodb-datastore/event?{query}")["events"]))
 
     def wait(self, what: str, is_so: Callable[[], bool]) -> bool:
         """Until it is so; on a terminal, with the seconds in place."""
-        begun = self.clock.tick()
+        begun, in_place = self.clock.tick(), sys.stdout.isatty()
         while not (done := is_so()) and (passed := self.clock.tick() - begun) < PATIENCE:
-            if sys.stdout.isatty():
+            if in_place:
                 click.echo(f"\r  ... {what}, {passed:.0f} s ", nl=False)
             self.clock.pause(_TICK)
-        if sys.stdout.isatty():
+        if in_place:
             click.echo("\r\x1b[K", nl=False)
         return done
+
+    def show(self, context: str) -> list[str]:
+        """Print what is new, and return the chain so far."""
+        chain = []
+        for event in self.events(context):
+            *stage, name, kind = event["type"].removeprefix("sh.keptn.event.").split(".")
+            chain.append(f"{'sequence' if stage else name} {kind}")
+            if kind == "finished":
+                self._show_output(event["triggeredid"])
+            if event["id"] not in self.shown:
+                self.shown.add(event["id"])
+                click.echo(
+                    f"  {event['time'][11:23]} {chain[-1]:22} by {event['source']}{_result(event)}"
+                )
+            if kind == "started":
+                self._show_output(event["triggeredid"])
+        return chain
+
+    def _show_output(self, event_id: str) -> None:
+        """The output of the tasks that an event started, as far as it is not shown yet."""
+        ledger = store.connect(self.data / store.FILE_NAME, read_only=True)
+        with contextlib.closing(ledger):
+            run = rows.run_of_event(ledger, event_id)
+            tasks = rows.tasks(ledger, run.id) if run else []
+        for task in tasks:
+            text = reading.output(self.data, task.key).text().rpartition("\n")[0]
+            lines = text.split("\n") if text else []
+            for line in lines[self.printed.get(task.key, 0) :]:
+                click.echo(f"      log of {task.name!r} | {line}")
+            self.printed[task.key] = len(lines)
 
 
 def run(folder: Path) -> int:
@@ -88,150 +120,92 @@ def run(folder: Path) -> int:
     for needed in (folder / "shipyard.yaml", examples / "shipyard.yaml"):
         if not needed.exists():
             raise Permanent(f"{needed} is missing: run the demo in Firstmate's own repository")
-    good = True
-    with _stage(folder) as stage:
+    with _watch(folder, "botkube") as watch:
         click.echo("\n== A sequence runs its task ==")
-        good &= _answered(stage, "botkube", "botkube-seq", "remote-task")
-    with _stage(examples) as stage:
+        good = _answered(watch, "remote-task", watch.trigger("botkube-seq"))
+    with _watch(examples, "remediation-demo") as watch:
         click.echo("\n== A remediation action that is supported ==")
-        data = ["action.action=toggle-feature,action.value=promotion"]
-        good &= _answered(stage, "remediation-demo", "remediation", "action", data)
+        data = "action.action=toggle-feature,action.value=promotion"
+        good &= _answered(watch, "action", watch.trigger("remediation", data))
         click.echo("\n== A remediation action that nobody supports ==")
-        good &= _silent(stage, ["action.action=reboot-the-moon"])
+        good &= _silent(watch, watch.trigger("remediation", "action.action=reboot-the-moon"))
     click.echo(
         "\nAll chains are what they should be." if good else "\nThis is not as it should be."
     )
     return 0 if good else 1
 
 
-def _answered(
-    stage: Stage, project: str, sequence: str, task: str, data: list[str] | None = None
-) -> bool:
-    """Trigger, show the chain, and compare it with what it should be."""
-    context = _trigger(project, sequence, data or [])
-    ended = stage.wait("running", lambda: "sequence finished" in _show(stage, project, context))
-    forwarded = stage.wait("forwarding", lambda: len(_notices(stage, context)) >= 2)  # noqa: PLR2004
-    for notice in _notices(stage, context):
+def _answered(watch: Watch, task: str, context: str) -> bool:
+    """Show the chain, and compare it with what it should be."""
+
+    def notices() -> list[dict[str, Any]]:
+        return [one for one in _Notices.received if one["shkeptncontext"] == context]
+
+    ended = watch.wait("running", lambda: "sequence finished" in watch.show(context))
+    forwarded = watch.wait("forwarding", lambda: len(notices()) >= 2)  # noqa: PLR2004
+    for notice in notices():
         click.echo(f"  forwarded    {notice['type']}  id {notice['id']}")
-    expected = [one.format(task) for one in _ANSWERED] + ["sequence finished"]
-    chain = _show(stage, project, context)
-    passed = [one["data"].get("result") for one in _events(stage, project, context)][-2:]
-    return ended and forwarded and chain == expected and passed == ["pass", "pass"]
+    steps = ["sequence triggered", f"{task} triggered", f"{task} started", f"{task} finished"]
+    results = [one["data"].get("result") for one in watch.events(context)]
+    chain_is_right = watch.show(context) == [*steps, "sequence finished"]
+    return ended and forwarded and chain_is_right and results[-2:] == ["pass", "pass"]
 
 
-def _silent(stage: Stage, data: list[str]) -> bool:
-    """Trigger what is not ours: no event of ours, and a sequence that times out."""
-    project = "remediation-demo"
-    context = _trigger(project, "remediation", data)
+def _silent(watch: Watch, context: str) -> bool:
+    """What is not ours: no event of ours, a sequence that times out, and the reason."""
     timeout = f"waiting for the start timeout of {START_TIMEOUT}"
-    ended = stage.wait(timeout, lambda: "sequence finished" in _show(stage, project, context))
-    states = stage.get(f"controlPlane/v1/sequence/{project}?keptnContext={context}")["states"]
-    source = settings.load().source
-    ours = [one for one in _events(stage, project, context) if one["source"] == source]
+    ended = watch.wait(timeout, lambda: "sequence finished" in watch.show(context))
+    states = _get(f"controlPlane/v1/sequence/{watch.project}?keptnContext={context}")["states"]
+    source, events = settings.load().source, watch.events(context)
+    ours = [one for one in events if one["source"] == source]
     click.echo(f"  sequence state: {states[0]['state']}; events of {source!r}: {len(ours)}")
-    triggered = [one for one in _events(stage, project, context) if "triggeredid" not in one]
-    event_id = triggered[-1]["id"]
+    event_id = next(one["id"] for one in events if one["type"].endswith(".action.triggered"))
     click.echo(f"  $ firstmate why {event_id}")
-    explained = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "app", "why", event_id], capture_output=True, text=True, check=False
-    ).stdout
-    click.echo("    " + explained.strip().replace("\n", "\n    "))
-    return ended and not ours and states[0]["state"] == "timedOut" and "no action" in explained
+    reason = reading.why(event_id, as_json=False)
+    click.echo("    " + reason.replace("\n", "\n    "))
+    return ended and not ours and states[0]["state"] == "timedOut" and "no action" in reason
 
 
-def _trigger(project: str, sequence: str, data: list[str]) -> str:
-    scope = {"project": project, **_SCOPE}
-    flags = " ".join(f"--{key} {value}" for key, value in scope.items())
-    given = "".join(f" --data {one}" for one in data)
-    click.echo(f"  $ firstmate trigger sequence {sequence} {flags}{given}")
-    context = triggering.trigger(sequence, **scope, labels="", data=data)
-    click.echo(f"  ID of Keptn context: {context}")
-    return context
-
-
-def _events(stage: Stage, project: str, context: str) -> list[dict[str, Any]]:
-    query = f"project={project}&keptnContext={context}&pageSize=100"
-    events: list[dict[str, Any]] = stage.get(f"mongodb-datastore/event?{query}")["events"]
-    return events[::-1]
-
-
-def _notices(stage: Stage, context: str) -> list[dict[str, Any]]:
-    return [one for one in stage.receiver.notices if one.get("shkeptncontext") == context]
-
-
-def _show(stage: Stage, project: str, context: str) -> list[str]:
-    """Print what is new, and return the chain so far."""
-    chain = []
-    for event in _events(stage, project, context):
-        name, kind = event["type"].split(".")[-2:]
-        step = f"{name} {kind}" if len(event["type"].split(".")) == 5 else f"sequence {kind}"  # noqa: PLR2004
-        chain.append(step)
-        if kind == "finished":
-            _show_output(stage, event.get("triggeredid", ""))
-        if event["id"] not in stage.shown:
-            stage.shown.add(event["id"])
-            click.echo(f"  {event['time'][11:23]} {step:22} by {event['source']}{_result(event)}")
-        if kind == "started":
-            _show_output(stage, event["triggeredid"])
-    return chain
-
-
-def _show_output(stage: Stage, event_id: str) -> None:
-    """The output of the tasks that an event started, as far as it is not shown yet."""
-    with contextlib.closing(store.connect(stage.data / store.FILE_NAME, read_only=True)) as ledger:
-        run = rows.run_of_event(ledger, event_id)
-        tasks = rows.tasks(ledger, run.id) if run else []
-    for task in tasks:
-        lines = output(stage.data, task.key).text().splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        for line in whole[stage.printed.get(task.key, 0) :]:
-            click.echo(f"      log of {task.name!r} | {line.rstrip()}")
-        stage.printed[task.key] = len(whole)
+def _get(path: str) -> dict[str, Any]:
+    base, token = triggering.api()
+    return triggering.call("GET", f"{base}/{path}", token)
 
 
 def _result(event: dict[str, Any]) -> str:
     data = event["data"]
     if not event["type"].endswith(".finished"):
         return ""
-    message = " ".join(str(data.get("message", "")).split())
-    return f": {data.get('status')} {data.get('result')}: {message}"
+    return f": {data['status']} {data['result']}: {' '.join(data['message'].split())}"
 
 
 @contextlib.contextmanager
-def _stage(folder: Path) -> Iterator[Stage]:
+def _watch(folder: Path, project: str) -> Iterator[Watch]:
     """A service on this folder, with a data folder of its own, until the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="firstmate-demo-") as data:
-        receiver = Receiver()
-        os.environ.update(
-            DATA_DIR=data,
-            RUNNER="process",
-            PORT="0",
-            OPS_PORT="0",
-            PLANE_PORT="0",
-            FORWARD_URL=f"http://127.0.0.1:{receiver.server_port}",
-            TASK_STARTED_WAIT_DURATION=START_TIMEOUT,
-        )
+    receiver = HTTPServer(("127.0.0.1", 0), _Notices)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="firstmate-demo-") as data, receiver:
         for name in ("KEPTN_API_ENDPOINT", "KEPTN_DISTRIBUTOR_URL", "EVENTBROKER"):
             os.environ.pop(name, None)
+        os.environ |= dict.fromkeys(("PORT", "OPS_PORT", "PLANE_PORT"), "0")
+        os.environ |= {"DATA_DIR": data, "RUNNER": "process"}
+        os.environ |= {"FORWARD_URL": f"http://127.0.0.1:{receiver.server_port}"}
+        os.environ |= {"TASK_STARTED_WAIT_DURATION": START_TIMEOUT}
         command = [sys.executable, "-m", "app", "serve", str(folder)]
-        stage = Stage(Path(data), receiver)
-        with (stage.data / "service.log").open("w") as log:
-            service = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own
+        log = Path(data, "service.log")
+        with log.open("w") as file:
+            service = subprocess.Popen(command, stdout=file, stderr=file)  # noqa: S603 - our own
         try:
-            if not stage.wait("starting", lambda: _answers(stage)):
-                said = (stage.data / "service.log").read_text()
-                raise Permanent(f"the service did not start: {said}")
-            yield stage
+            watch = Watch(Path(data), project)
+            if not watch.wait("starting", _answers):
+                raise Permanent(f"the service did not start: {log.read_text()}")
+            yield watch
         finally:
             service.terminate()
             service.wait(PATIENCE)
             receiver.shutdown()
-            receiver.server_close()
 
 
-def _answers(stage: Stage) -> bool:
-    if not guard.read_holder(stage.data).get("api"):
-        return False
-    with contextlib.suppress(FirstmateError):
-        return bool(stage.get("v1/metadata"))
+def _answers() -> bool:
+    with contextlib.suppress(FirstmateError, OSError):
+        return bool(_get("v1/metadata"))
     return False

@@ -54,7 +54,7 @@ class Door:
             return self._refuse(*refusal)
         body = await request.body()
         try:
-            run_id = await self._lifecycle.accept(parse.parse(request.headers, body))
+            verdict, run_id = await self._lifecycle.accept(parse.parse(request.headers, body))
         except BadEvent as error:
             return self._refuse(400, str(error))
         except LedgerFull as error:
@@ -64,7 +64,7 @@ class Door:
             return self._refuse(503, "the event could not be stored; send it again")
         if run_id is not None:
             self._take(run_id)
-        self._metrics.accepted.labels("new" if run_id is not None else "nothing to do").inc()
+        self._metrics.accepted.labels(verdict).inc()
         return Response(status_code=202)
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:

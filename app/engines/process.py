@@ -106,11 +106,10 @@ class ProcessEngine:
             inside = text == MOUNT or text.startswith(MOUNT + "/")
             return str(mount) + text[len(MOUNT) :] if inside else text
 
-        env = {
-            name: local(value) if name in work.mounted_env else value
-            for name, value in work.env.items()
-        }
-        env = {**self._inherited, "KEPTN_FILES_DIR": str(mount), **env}
+        env = {**self._inherited, "KEPTN_FILES_DIR": str(mount)}
+        for name, value in work.env.items():
+            if name and "=" not in name:  # a label may have such a name, a variable cannot
+                env[name] = expand(local(value) if name in work.mounted_env else value, env)
         return {
             "launch": key,
             "argv": [local(expand(part, env)) for part in (*work.cmd, *work.args)],

@@ -50,7 +50,7 @@ def errored(reason: str, message: str) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One CloudEvent ready for the wire; `body` is its structured JSON, as every receiver gets it."""
+    """One CloudEvent ready for the wire; `body` is its structured JSON, the same for everyone."""
 
     id: str
     type: str

@@ -64,6 +64,10 @@ class Event(BaseModel):
         return value if isinstance(value, str) else ""
 
 
+# The SDK would refuse the whole event for an odd time or a foreign extension.
+_WIRE = Event.model_fields.keys() - {"time", "data"}
+
+
 def parse(headers: Mapping[str, str], body: bytes) -> Event:
     """The event of a request, in structured or binary mode.
 
@@ -124,13 +128,13 @@ def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any
         if not headers.get(f"ce-{name}"):
             raise BadEvent(f"not a CloudEvent: header ce-{name} is missing or empty")
     data = _json(body) if body else None
-    wire = {name: value for name, value in headers.items() if name.startswith("ce-")}
+    wire = {f"ce-{name}": headers[f"ce-{name}"] for name in _WIRE if f"ce-{name}" in headers}
     try:
         event = from_binary_event(HTTPMessage(headers=wire, body=b""))
     except Exception as error:  # noqa: BLE001 - the SDK raises many unrelated types; each means the same here
         raise BadEvent(f"not a CloudEvent: {error}") from None
     attributes = dict(event.get_attributes())
-    return {**attributes, "time": wire.get("ce-time", ""), "data": data}
+    return {**attributes, "time": headers.get("ce-time", ""), "data": data}
 
 
 def _require_scope(event: Event) -> None:

@@ -55,14 +55,16 @@ class KeptnApi:
         await self._post(f"{self.endpoint.base}/controlPlane/v1/log", body, "application/json")
 
     async def is_open(self, event: Event) -> bool:
-        """Whether Keptn still waits for an answer to this triggered event."""
+        """Whether Keptn still waits for an answer to this triggered event.
+
+        A 404 in Keptn's own words means that the project is gone; one without means that there is
+        nobody to ask, and then the event counts as open.
+        """
         where = f"controlPlane/v1/event/triggered/{quote(event.type, safe='')}"
         try:
             found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
-            if error.status == httpx.codes.NOT_FOUND:  # the project is gone
-                return False
-            raise
+            return not (error.status == httpx.codes.NOT_FOUND and error.explained)
         events = found.get("events")
         return isinstance(events, list) and any(_field(one, "id") == event.id for one in events)
 
@@ -73,7 +75,7 @@ class KeptnApi:
             project=event.named("project"),
             keptnContext=event.shkeptncontext,
         )
-        listed = found.get("sequenceExecutions")
+        listed = found.get("sequenceExecutions", found.get("SequenceExecutions"))
         return listed if isinstance(listed, list) else []
 
     async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:

@@ -11,7 +11,7 @@ from app.errors import Permanent
 from app.events import grammar
 from app.events.parse import Event
 from app.keptn.api import KeptnApi
-from app.outbound import Refused
+from app.outbound import Refused, Unclear
 
 
 class Unaskable(Permanent):
@@ -42,7 +42,7 @@ async def arrived(api: KeptnApi, event: Event, source: str) -> Arrived:
         raise Unaskable("the event has no shkeptncontext to look for")
     try:
         counted = _counted(await api.executions(event), event, source)
-    except Refused:  # an older Keptn has no such API
+    except (Refused, Unclear):  # an older Keptn has no such API
         counted = None
     if counted:
         return counted

@@ -50,6 +50,7 @@ class Plane:
         try:
             resources = Resources(settings.folder, settings.data_dir, self._store)
             self.project: str = settings.project or _name(resources)
+            self.sequences = resources.last_shipyard.names()
         except Refused:
             self._store.close()
             raise

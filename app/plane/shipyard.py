@@ -90,6 +90,10 @@ class Shipyard(_Part):
             raise Refused(400, f"task sequence {name} does not contain any tasks")
         return sequence
 
+    def names(self) -> list[tuple[str, str]]:
+        """Every (stage, sequence), in file order."""
+        return [(stage.name, one.name) for stage in self.stages for one in stage.sequences]
+
     def follow_ups(self, finished: str, result: str, last_task: str) -> list[tuple[str, str]]:
         """Every (stage, sequence) that fires on `<stage>.<sequence>.finished`, in file order."""
         return [
