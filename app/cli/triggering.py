@@ -13,6 +13,7 @@ from app import settings
 from app.errors import Permanent
 from app.events import grammar
 from app.ledger import guard
+from app.outbound import DIRECT
 
 SOURCE = "https://github.com/keptn/keptn/cli#configuration-change"
 """What the `keptn` command says of itself; integrations in the wild filter by it."""
@@ -67,7 +68,8 @@ def call(method: str, url: str, token: str, **request: Any) -> dict[str, Any]:
     """One request to a Keptn API, and the JSON object it answers with."""
     headers = {"x-token": token, "content-type": "application/json"}
     try:
-        reply = httpx.request(method, url, headers=headers, timeout=30, verify=_trust(), **request)
+        with httpx.Client(timeout=30, verify=_trust(), mounts=DIRECT) as client:
+            reply = client.request(method, url, headers=headers, **request)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Permanent(f"{url.partition('?')[0]}: {type(error).__name__}: {error}") from None
     try:
