@@ -22,6 +22,7 @@ from app.outbound import Refused
 LATE_SECONDS = 120.0
 """An event older than this is first asked for: Keptn may have closed it meanwhile."""
 
+CLOSED = "Keptn no longer waits for an answer to this event"
 LEVELS = ("service", "stage", "project")
 
 
@@ -87,7 +88,7 @@ class Planner:
         late = self._clock.now() - run.happened > LATE_SECONDS
         try:
             if (ask_first or late) and not await self._api.is_open(event):
-                return Ignore("closed", "Keptn no longer waits for an answer to this event")
+                return Ignore("closed", CLOSED)
             resource = await self._find_config(event)
         except Refused as error:
             raise Temporary(str(error)) from None

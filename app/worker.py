@@ -15,15 +15,14 @@ from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
-from app.outbound import Refused
-from app.planning import Decision, Ignore, Planner
+from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
 from app.senders import backoff
 
 UNREACHABLE_SECONDS = 540.0
 """How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
 
-PLANNING_AT_ONCE = 16
+PLANNING_AT_ONCE = 64
 _LOG = logging.getLogger(__name__)
 
 
@@ -146,28 +145,31 @@ class Worker:
     async def _perform(self, run: Run, restarted: bool) -> None:  # noqa: FBT001 - private
         async with self._slots:
             errand = self._errands[run.id] = self._runner.begin(run)
+            unheard = self._is_unheard(run)
+            overdue = unheard and self._clock.now() - run.happened > ASK_AFTER
             try:
-                if errand.plan.answered and not await self._is_wanted(errand, restarted):
-                    errand.cancelled = "Keptn no longer waits for it"
-                await self._runner.perform(errand)
+                if (restarted or overdue) and errand.plan.answered:
+                    errand.cancelled = "" if await self._is_open(errand) else CLOSED
+                if errand.cancelled and unheard and not errand.done:
+                    await self._lifecycle.refuse(run.id, CLOSED)
+                else:
+                    await self._runner.perform(errand)
             finally:
                 del self._errands[run.id]
 
-    async def _is_wanted(self, errand: Errand, restarted: bool) -> bool:  # noqa: FBT001 - private
-        """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
-        overdue = self._clock.now() - errand.run.happened > ASK_AFTER
-        unheard = any(
+    def _is_unheard(self, run: Run) -> bool:
+        """Whether Keptn has not accepted our `started` yet."""
+        return any(
             letter.kind == "started" and letter.state in ("ready", "sending")
-            for letter in rows.letters(self._ledger.reader, errand.run.id)
+            for letter in rows.letters(self._ledger.reader, run.id)
         )
-        if not restarted and not (overdue and unheard):
-            return True
+
+    async def _is_open(self, errand: Errand) -> bool:
+        """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
         failures = 0
         while True:
             try:
                 return await self._api.is_open(errand.event)
-            except Refused:
-                return True
             except Temporary as error:
                 failures += 1
                 await self._clock.sleep(error.after or backoff(failures, self._clock))

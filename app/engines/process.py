@@ -128,6 +128,7 @@ class ProcessEngine:
                 await ended
         finally:
             del self._waiting[key]
+            self._running.discard(key)
         boundaries.reached("exit seen")
         found = self._read(key, "exit.json")
         if found:
@@ -157,7 +158,10 @@ class ProcessEngine:
         started: subprocess.Popen[bytes] | None = None
         for _ in range(int(_START_SECONDS / 0.01)):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                return await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
+                connection = await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
+                if started:
+                    started.returncode = 0  # it outlives us: nobody is to wait for its end
+                return connection
             if started is None or started.poll() is not None:
                 started = self._start()
             await self._clock.sleep(0.01)

@@ -109,9 +109,11 @@ class Job:
             os.close(end)
         reached("forked")
         # The child runs nothing before its pid is saved: a supervisor that dies here leaves none.
-        _save(f"{key}/job.json", {"pid": self.pid, "started": start_time(self.pid)})
-        os.write(opener, b"g")
-        os.close(opener)
+        try:
+            _save(f"{key}/job.json", {"pid": self.pid, "started": start_time(self.pid)})
+            os.write(opener, b"g")
+        finally:
+            os.close(opener)
 
     def read(self) -> bool:
         """Take what the job has printed; False when no more will come."""
@@ -124,7 +126,8 @@ class Job:
                 return False
             if not data:
                 return False
-            self.output.append(data)
+            with contextlib.suppress(OSError):  # a full disk costs output, not the job
+                self.output.append(data)
 
     def end(self, cause: str) -> None:
         """Ask the group to end; the next call, after a grace, makes it."""
@@ -149,7 +152,8 @@ class Job:
         self.output.close()
         code = os.waitstatus_to_exitcode(status)
         cause = "start" if detail else self.cause
-        _save(f"{self.key}/exit.json", {"code": code, "cause": cause, "detail": detail})
+        with contextlib.suppress(OSError):  # not saved, the job counts as interrupted
+            _save(f"{self.key}/exit.json", {"code": code, "cause": cause, "detail": detail})
 
 
 def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
@@ -261,7 +265,8 @@ class Supervisor:
         try:
             job = Job(key, request, self._file_limits)
         except OSError as error:  # no more processes, files or space
-            _save(f"{key}/exit.json", {"code": 127, "cause": "start", "detail": str(error)})
+            with contextlib.suppress(OSError):
+                _save(f"{key}/exit.json", {"code": 127, "cause": "start", "detail": str(error)})
             self._tell_all(key)
             return
         self._jobs[job.pid] = job
@@ -274,18 +279,19 @@ class Supervisor:
     def _reap(self, wakeup: int) -> None:
         """Some children ended."""
         os.read(wakeup, _CHUNK)
-        while self._jobs:
+        while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            job = self._jobs.pop(pid)
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(job.pipe)
-            job.finish(status)
-            self._tell_all(job.key)
+            job = self._jobs.pop(pid, None)
+            if job:  # else it never got through its gate
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(job.pipe)
+                job.finish(status)
+                self._tell_all(job.key)
 
     def _tell_all(self, ended: str) -> None:
         for client in list(self._clients):
