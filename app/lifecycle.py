@@ -14,7 +14,7 @@ from app.events import build, parse
 from app.events.build import Message, Outcome
 from app.events.parse import Event
 from app.ledger import rows
-from app.ledger.rows import Letter, Run
+from app.ledger.rows import Run
 from app.ledger.store import Ledger
 
 KEPTN = "keptn"
@@ -149,19 +149,16 @@ class Lifecycle:
         await self._ledger.write(transact)
         self.wake()
 
-    async def doubt(self, letter: Letter) -> None:
-        """Note that a message goes out again though it may have arrived.
+    async def owe_another(self, run_id: int) -> None:
+        """Note that one more `started` of this run has arrived, or may have.
 
-        Keptn waits for as many `finished` as it counted `started`, and ignores one too many: so
-        each `started` that may have arrived twice makes us owe one more `finished`.
+        Keptn waits for as many `finished` as it counted `started`, and ignores one too many.
         """
         now = self._clock.now()
 
         def transact(db: sqlite3.Connection) -> None:
-            if letter.kind != "started":
-                return
-            db.execute("UPDATE runs SET owed = owed + 1 WHERE id = ?", (letter.run,))
-            run = rows.run(db, letter.run)
+            db.execute("UPDATE runs SET owed = owed + 1 WHERE id = ?", (run_id,))
+            run = rows.run(db, run_id)
             if run.state == "answered" and run.outcome:
                 outcome = Outcome(**json.loads(run.outcome))
                 message = self._finished(parse.restore(run.event), outcome, now, run.owed - 1)

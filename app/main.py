@@ -23,7 +23,7 @@ from app.engines.none import NoEngine
 from app.engines.process import ProcessEngine
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
-from app.keptn.channel import Confirmer, KeptnChannel
+from app.keptn.channel import KeptnChannel
 from app.ledger import guard, outbox, rows
 from app.ledger.store import Ledger
 from app.lifecycle import Lifecycle
@@ -84,8 +84,6 @@ class Service:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
         loops = [sender.run() for sender in self._senders] + [self._prune()]
-        if not self._api.endpoint.final:
-            loops.append(self._confirmer.run())
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -118,10 +116,9 @@ class Service:
         runner = Runner(self._engine, core)
         planner = Planner(self._api, clock, settings.owned)
         self._worker = Worker(core, self._api, planner, runner, settings.slots)
-        self._confirmer = Confirmer(self._api, core)
         channels.append(KeptnChannel(self._api, core, self._worker.refuse))
         self._senders = [Sender(channel, core) for channel in channels]
-        lifecycle.wake = self._confirmer.lost = self._wake
+        lifecycle.wake = self._wake
         self._lifecycle = lifecycle
         self._watch()
 

@@ -6,6 +6,7 @@ One `Sender` a destination. What a message says is not its business; what may be
 import abc
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from app import boundaries, log
 from app.clock import Clock
@@ -22,6 +23,9 @@ LOOKUP_PATIENCE = 120.0
 """Seconds after which a Keptn that takes requests but cannot tell what arrived counts as mute."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+Lane = tuple[int, bool]
+"""A run's messages go one after the other; looking up what was accepted delays none of them."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,14 +40,14 @@ class Channel(abc.ABC):
     async def send(self, letter: Letter) -> bool:
         """Send once; True when the reply proves arrival. Raises as `app.outbound` does."""
 
-    async def has(self, letter: Letter) -> bool:  # noqa: ARG002 - for those who can be asked
-        """Whether an earlier attempt arrived; a receiver that cannot tell gets it again.
+    async def arrived(self, letters: Sequence[Letter]) -> set[int]:  # noqa: ARG002 - see below
+        """The ids of those letters of one run that arrived; who cannot tell gets them again.
 
         Raises:
             Temporary: it cannot be asked now.
             Permanent: it can never be asked, and a second one may do harm.
         """
-        return False
+        return set()
 
     async def wants(self, letter: Letter) -> bool:  # noqa: ARG002 - for those who can be asked
         """Whether it still makes sense to send this."""
@@ -62,7 +66,7 @@ class Sender:
         self._ledger = core.ledger
         self._clock = core.clock
         self._in_flight = in_flight
-        self._carrying: dict[int, asyncio.Task[None]] = {}
+        self._carrying: dict[Lane, asyncio.Task[None]] = {}
         self._failures = 0
         self._not_before = 0.0
         self._woken = asyncio.Event()
@@ -92,9 +96,9 @@ class Sender:
         due = rows.due_letters(
             self._ledger.reader, self._channel.name, now, limit + len(self._carrying)
         )
-        for letter in [one for one in due if one.run not in self._carrying][:free]:
+        for letter in [one for one in due if _lane(one) not in self._carrying][:free]:
             task = asyncio.create_task(self._carry(letter), name=f"send {letter.kind}")
-            self._carrying[letter.run] = task
+            self._carrying[_lane(letter)] = task
 
     def _idle_seconds(self) -> float | None:
         due = rows.next_due(self._ledger.reader, self._channel.name)
@@ -116,12 +120,12 @@ class Sender:
             _LOG.exception("letter failed", extra={"run": letter.run, "kind": letter.kind})
             await self._clock.sleep(LONGEST_DELAY)
         finally:
-            del self._carrying[letter.run]
+            del self._carrying[_lane(letter)]
             self._woken.set()
 
     async def _advance(self, letter: Letter) -> None:
         """One step: ask about an attempt whose fate is open, else send."""
-        if letter.state == "sending" and not await self._is_missing(letter):
+        if letter.state != "ready" and not await self._is_missing(letter):
             return
         if not await self._is_wanted(letter):
             return
@@ -148,51 +152,71 @@ class Sender:
             boundaries.reached("reply received")
 
     async def _is_missing(self, letter: Letter) -> bool:
-        """Whether an earlier attempt surely, or possibly, is lost, so that it must go again."""
+        """Whether an earlier attempt surely, or possibly, is lost, so that it must go again.
+
+        With a letter that was accepted without proof, all such letters of its run are looked up.
+        """
+        alike = [letter] if letter.state == "sending" else self._unconfirmed(letter.run)
         try:
-            if await self._channel.has(letter):
-                await self._settle(letter, "done")
-                return False
+            arrived = await self._channel.arrived(alike)
         except Temporary as error:
-            mute = isinstance(error, Unclear) and self._age(letter) > LOOKUP_PATIENCE
-            if not mute:
-                await self._leave_open(letter, error)
-                return False
-            await self._doubt(letter)
-            return True
-        except Permanent:
-            await self._doubt(letter)
-            return True
-        if self._age(letter) < SETTLE_SECONDS:
-            await self._leave_open(letter, Temporary("not arrived yet", after=SETTLE_SECONDS))
+            if isinstance(error, Unclear) and self._age(letter) > LOOKUP_PATIENCE:
+                return await self._doubt(letter)
+            await self._leave_open(letter, error)
             return False
+        except Permanent:
+            return await self._doubt(letter)
+        for one in alike:
+            if one.id in arrived:
+                await self._settle(one, "done")
+        if letter.id in arrived:
+            return False
+        if self._age(letter) < SETTLE_SECONDS:
+            await self._leave_open(letter, Temporary("not there yet", after=SETTLE_SECONDS))
+            return False
+        return True
+
+    def _unconfirmed(self, run_id: int) -> list[Letter]:
+        letters = rows.letters(self._ledger.reader, run_id)
+        ours = [one for one in letters if one.destination == self._channel.name]
+        return [one for one in ours if one.state == "sent"]
+
+    async def _doubt(self, letter: Letter) -> bool:
+        """Nobody can tell: what was accepted is left at that, all else goes again."""
+        accepted = letter.state == "sent"
+        self._core.metrics.doubtful.labels("unconfirmed" if accepted else letter.kind).inc()
+        _LOG.warning("whether %s arrived cannot be asked", letter.kind)
+        if accepted:
+            await self._settle(letter, "done")
+            return False
+        if letter.kind == "started":
+            await self._core.lifecycle.owe_another(letter.run)
         return True
 
     async def _is_wanted(self, letter: Letter) -> bool:
         try:
             wanted = await self._channel.wants(letter)
-        except Permanent:
-            return True
         except Temporary as error:
-            if letter.state == "sending":
-                await self._leave_open(letter, error)
-            else:
+            if letter.state == "ready":
                 await self._wait_for_destination(letter, error)
+            else:
+                await self._leave_open(letter, error)
             return False
         if not wanted:
-            await self._channel.turned_down(letter, "Keptn no longer waits for an answer")
+            reason = "Keptn no longer waits for an answer"
+            await self._settle(letter, "dropped", reason)
+            await self._channel.turned_down(letter, reason)
         return wanted
 
-    async def _doubt(self, letter: Letter) -> None:
-        self._core.metrics.doubtful.labels(letter.kind).inc()
-        _LOG.warning("%s sent again in doubt", letter.kind)
-        await self._core.lifecycle.doubt(letter)
-
-    async def _settle(self, letter: Letter, state: str) -> None:
+    async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
+        """Close the letter, or, accepted without proof, look again after a while."""
         now = self._clock.now()
-        self._core.metrics.sent.labels(self._channel.name, letter.kind).inc()
+        again = min(SETTLE_SECONDS * (1 + letter.attempts), LONGEST_DELAY)
+        if state == "done":
+            self._core.metrics.sent.labels(self._channel.name, letter.kind).inc()
         if self._channel.keeps_letters:
-            await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now))
+            due = now + again if state == "sent" else now
+            await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, due, note))
         else:
             await self._ledger.write(lambda db: outbox.forget(db, letter.id))
 
@@ -201,10 +225,9 @@ class Sender:
         if error.status == 404:  # noqa: PLR2004 - the HTTP status
             await self._wait_for_destination(letter, NotSent(str(error)))
             return
-        now, note = self._clock.now(), str(error)
-        _LOG.error("%s refused", letter.kind, extra={"cause": note})
-        await self._ledger.write(lambda db: outbox.settle(db, letter.id, "refused", now, note))
-        await self._channel.turned_down(letter, note)
+        _LOG.error("%s refused", letter.kind, extra=_cause(error))
+        await self._settle(letter, "refused", str(error))
+        await self._channel.turned_down(letter, str(error))
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
         self._failures += 1
@@ -233,6 +256,10 @@ class Sender:
 def backoff(failures: int, clock: Clock) -> float:
     """Seconds to wait after so many failures in a row."""
     return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY) * clock.jitter()
+
+
+def _lane(letter: Letter) -> Lane:
+    return letter.run, letter.state == "sent"
 
 
 def _cause(error: Exception) -> dict[str, str]:

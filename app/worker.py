@@ -14,7 +14,6 @@ from app.keptn.api import KeptnApi
 from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
-from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
 from app.senders import backoff
@@ -81,7 +80,7 @@ class Worker:
         self._runner.stopping = True
         deadline = self._clock.tick() + seconds
         while self._clock.tick() < deadline and (
-            self._errands or rows.next_due(self._ledger.reader, KEPTN) is not None
+            self._errands or rows.oldest_letter(self._ledger.reader) is not None
         ):
             await self._clock.sleep(0.05)
         for task in list(self._tasks.values()):

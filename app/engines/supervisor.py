@@ -28,6 +28,7 @@ KILL_SECONDS = 5.0
 
 _COUNT = struct.Struct("<Q")
 _CHUNK = 1 << 16
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def reached(name: str) -> None:
@@ -107,6 +108,7 @@ class Job:
             _become(spec, gate, writer, failure_writer)
         for end in (writer, failure_writer, gate):
             os.close(end)
+        os.setpgid(self.pid, self.pid)
         reached("forked")
         # The child runs nothing before its pid is saved: a supervisor that dies here leaves none.
         try:
@@ -159,10 +161,10 @@ class Job:
 def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
     """In the child: wait for the gate, then be the job. Never returns."""
     try:
-        os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+        for number in (signal.SIGCHLD, signal.SIGPIPE, *_ENDS):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         if os.read(gate, 1) != b"g":
             return
         null = os.open(os.devnull, os.O_RDONLY)
@@ -327,8 +329,8 @@ def main(folder: str) -> None:
     os.set_blocking(wakeup, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # whoever ends the service must not end its jobs
+    # Whoever ends the service must not end its jobs; a child lets them in when it is ready.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     with contextlib.suppress(FileNotFoundError):
         os.unlink("supervisor.sock")  # noqa: PTH108 - as above
     listener = socket.socket(socket.AF_UNIX)

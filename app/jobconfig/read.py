@@ -6,7 +6,7 @@ Where the file comes from and whether its jobs may run is decided elsewhere.
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import getitem
 from typing import Any
 
@@ -43,6 +43,7 @@ class ConfigError(Permanent):
         super().__init__("; ".join(self.problems))
 
 
+@lru_cache(maxsize=32)  # each event reads the same text twice, and so does the next event
 def read(text: str, name: str = "job/config.yaml") -> JobConfig:
     """The jobconfig in a text; `name` stands in front of each problem.
 

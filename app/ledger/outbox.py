@@ -10,18 +10,20 @@ def intend(db: sqlite3.Connection, letter_id: int, now: float) -> bool:
     """From here on the message may have arrived; False when it is not to go any more."""
     changed = db.execute(
         "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sent = ? WHERE id = ?"
-        " AND state IN ('ready', 'sending')",
+        " AND state IN ('ready', 'sending', 'sent')",
         (now, letter_id),
     )
     return changed.rowcount > 0
 
 
-def settle(db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "") -> None:
-    """The message's last or last but one state: sent, done or refused."""
+def settle(
+    db: sqlite3.Connection, letter_id: int, state: str, now: float, due: float, note: str
+) -> None:
+    """The message's last state, or `sent`: accepted, and to be looked up when it is due."""
     db.execute(
         "UPDATE outbox SET state = ?, sent = ?, due = ?, note = ? WHERE id = ?"
         " AND state <> 'dropped'",
-        (state, now, now, note, letter_id),
+        (state, now, due, note, letter_id),
     )
 
 

@@ -28,8 +28,7 @@ _TABLES = (
         kind TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
         due REAL NOT NULL, written REAL NOT NULL, sent REAL, note TEXT NOT NULL)""",
     """CREATE INDEX outbox_open ON outbox (destination, run, id)
-        WHERE state IN ('ready', 'sending')""",
-    "CREATE INDEX outbox_unconfirmed ON outbox (run) WHERE state = 'sent'",
+        WHERE state IN ('ready', 'sending', 'sent')""",
     "CREATE INDEX outbox_run ON outbox (run)",
 )
 
