@@ -215,8 +215,8 @@ class Sender:
         if state == "done":
             self._core.metrics.sent.labels(self._channel.name, letter.kind).inc()
         if self._channel.keeps_letters:
-            due = now + again if state == "sent" else now
-            await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, due, note))
+            given = (letter.id, state, now, note, again)
+            await self._ledger.write(lambda db: outbox.settle(db, *given))
         else:
             await self._ledger.write(lambda db: outbox.forget(db, letter.id))
 

@@ -17,13 +17,13 @@ def intend(db: sqlite3.Connection, letter_id: int, now: float) -> bool:
 
 
 def settle(
-    db: sqlite3.Connection, letter_id: int, state: str, now: float, due: float, note: str
+    db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "", after: float = 0
 ) -> None:
-    """The message's last state, or `sent`: accepted, and to be looked up when it is due."""
+    """The message's last state, or `sent`: accepted, and to be looked up after some seconds."""
     db.execute(
         "UPDATE outbox SET state = ?, sent = ?, due = ?, note = ? WHERE id = ?"
         " AND state <> 'dropped'",
-        (state, now, due, note, letter_id),
+        (state, now, now + after, note, letter_id),
     )
 
 
