@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -25,7 +26,7 @@ from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
 from app.ledger import guard, outbox, rows
-from app.ledger.store import Ledger
+from app.ledger.store import Ledger, LedgerFull
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.outbound import Outbound
@@ -37,6 +38,7 @@ from app.settings import Settings
 from app.worker import Worker
 
 PRUNE_SECONDS = 3600.0
+PRUNED_AT_ONCE = 500
 DAY = 86400.0
 
 
@@ -190,12 +192,16 @@ class Service:
         self._lock.describe(self.places)
 
     async def _prune(self) -> None:
-        """Forget what is old, and its output."""
+        """Forget what is old, and its output, a few runs at a time."""
         while True:
-            now = self._clock.now()
+            now, keys = self._clock.now(), list[str]()
             runs = now - self.settings.keep_runs_days * DAY
             ids = now - self.settings.keep_ids_days * DAY
-            keys = await self._ledger.write(lambda db: outbox.prune(db, runs, ids, 500))  # noqa: B023
+            with contextlib.suppress(LedgerFull):  # then there is nothing to be done but wait
+                prune = functools.partial(
+                    outbox.prune, runs_before=runs, seen_before=ids, limit=PRUNED_AT_ONCE
+                )
+                keys = await self._ledger.write(prune)
             for key in keys:
                 self._engine.forget(key)
             await self._clock.sleep(1.0 if keys else PRUNE_SECONDS)

@@ -149,19 +149,20 @@ class ProcessEngine:
             if self._writer:
                 return
             with _short_path(self._folder) as path:
-                reader, self._writer = await self._reach(path)
-            hello = await reader.readline()
+                reader, self._writer, hello = await self._reach(path)
             self._running |= set(json.loads(hello)["running"])
             self._listening = asyncio.create_task(self._listen(reader), name="supervisor")
 
-    async def _reach(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _reach(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
         started: subprocess.Popen[bytes] | None = None
         for _ in range(int(_START_SECONDS / 0.01)):
-            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                connection = await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
-                if started:
-                    started.returncode = 0  # it outlives us: nobody is to wait for its end
-                return connection
+            with contextlib.suppress(FileNotFoundError, ConnectionError):
+                reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
+                if hello := await reader.readline():  # else it was just about to end
+                    if started:
+                        started.returncode = 0  # it outlives us: nobody is to wait for its end
+                    return reader, writer, hello
+                writer.close()
             if started is None or started.poll() is not None:
                 started = self._start()
             await self._clock.sleep(0.01)
@@ -188,6 +189,8 @@ class ProcessEngine:
         except ConnectionError:
             pass  # as good as its end
         finally:
+            if self._writer:
+                self._writer.close()
             self._writer = None
             self._running.clear()
             for key in list(self._waiting):
