@@ -17,6 +17,9 @@ _bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
+# A name in an event may hold anything; it must not forge a line or steer a terminal.
+_VISIBLE = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+
 
 @contextmanager
 def bound(**fields: Any) -> Iterator[None]:
@@ -67,5 +70,5 @@ class TextFormatter(logging.Formatter):
         """One line, and the traceback where there is one."""
         extra = " ".join(f"{key}={value}" for key, value in fields(record).items())
         head = f"{self.formatTime(record)} {record.levelname.lower():7} {record.getMessage()}"
-        text = f"{head}  {extra}".rstrip()
+        text = f"{head}  {extra}".rstrip().translate(_VISIBLE)
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text

@@ -3,6 +3,7 @@
 Every field is documented where it stands; `docs/settings.md` is made from this file.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -175,4 +176,7 @@ def check(settings: Settings) -> None:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the address."""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

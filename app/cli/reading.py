@@ -9,7 +9,7 @@ from typing import Any
 
 from app import settings
 from app.clock import Clock
-from app.engines import supervisor
+from app.engines import spool
 from app.engines.contract import Output
 from app.errors import Permanent
 from app.events import build
@@ -52,7 +52,7 @@ def logs(wanted: str) -> Iterator[str]:
 
 def output(data_dir: Path, key: str) -> Output:
     """What is kept of a task's output."""
-    return Output(*supervisor.read_output(str(data_dir / "jobs" / key / "output")))
+    return Output(*spool.read_output(str(data_dir / "jobs" / key / "output")))
 
 
 def why(event_id: str, *, as_json: bool) -> str:

@@ -17,12 +17,12 @@ from typing import Any
 
 from app import boundaries
 from app.clock import Clock
-from app.engines import supervisor
+from app.engines import spool, supervisor
 from app.engines.contract import Ended, Output, Work
 from app.errors import Permanent, Temporary
 from app.jobconfig.env import expand
 
-PROGRAM = Path(supervisor.__file__)
+PROGRAM = supervisor.__name__
 MOUNT = "/keptn"
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
 """All that a job gets of the service's own environment."""
@@ -75,7 +75,7 @@ class ProcessEngine:
 
     def logs(self, key: str) -> Output:
         """See `Engine.logs`."""
-        return Output(*supervisor.read_output(str(self._folder / key / "output")))
+        return Output(*spool.read_output(str(self._folder / key / "output")))
 
     def clear(self, key: str) -> None:
         """See `Engine.clear`."""
@@ -171,11 +171,11 @@ class ProcessEngine:
     def _start(self) -> subprocess.Popen[bytes]:
         with (self._folder / "supervisor.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-I", "-S", str(PROGRAM), str(self._folder)],
+                [sys.executable, "-P", "-s", "-S", "-m", PROGRAM, str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={},
+                env={"PYTHONPATH": str(Path(__file__).parents[2])},
                 start_new_session=True,
             )
 

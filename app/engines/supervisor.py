@@ -1,10 +1,11 @@
 """The supervisor: a small program of its own that owns all jobs of a data folder.
 
 It outlives the service that started it: keeps their output (bounded), ends them at their deadline,
-and saves their exit. Only the standard library, and nothing of the service, is imported.
+and saves their exit. Of the service it imports only the form of the output file; for the rest the
+standard library will do.
 
-Run as `python supervisor.py FOLDER`. The service connects to FOLDER/supervisor.sock and sends JSON
-lines: {"launch": key, "argv", "env", "cwd", "deadline"} or {"cancel": key}. It gets
+Run as `python -m app.engines.supervisor FOLDER`. The service connects to FOLDER/supervisor.sock
+and sends JSON lines: {"launch": key, "argv", "env", "cwd", "deadline"} or {"cancel": key}. It gets
 {"running": [keys]} at once and {"ended": key} for each job. Beside a job's output lie `job.json`
 (pid and start time of its process group) and, when it has ended, `exit.json`.
 """
@@ -17,16 +18,15 @@ import resource
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 from typing import Any
 
-HEAD_BYTES = TAIL_BYTES = 512 * 1024
+from app.engines.spool import OutputFile
+
 KILL_SECONDS = 5.0
 """Between the polite end of a job and the certain one."""
 
-_COUNT = struct.Struct("<Q")
 _CHUNK = 1 << 16
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,55 +35,10 @@ def reached(name: str) -> None:
     """A named moment for crash tests, as in `app.boundaries`; does nothing."""
 
 
-class OutputFile:
-    """A file of fixed size at most: a count, the head of the output, and a ring with its tail."""
-
-    def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._total = 0
-
-    def append(self, data: bytes) -> None:
-        """Add output; in the ring, the oldest gives way."""
-        while data:
-            place, room = self._place()
-            os.pwrite(self._file, data[:room], _COUNT.size + place)
-            self._total += len(data[:room])
-            data = data[room:]
-        os.pwrite(self._file, _COUNT.pack(self._total), 0)
-
-    def _place(self) -> tuple[int, int]:
-        """Where the next byte goes, and how many fit before a border."""
-        if self._total < HEAD_BYTES:
-            return self._total, HEAD_BYTES - self._total
-        turn = (self._total - HEAD_BYTES) % TAIL_BYTES
-        return HEAD_BYTES + turn, TAIL_BYTES - turn
-
-    def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._file)
-
-
-def read_output(path: str) -> tuple[bytes, int, bytes]:
-    """(head, bytes missing, tail) of an output file, also while it is being written."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would double the start-up time
-            content = file.read()
-    except FileNotFoundError:
-        return b"", 0, b""
-    if len(content) < _COUNT.size:
-        return b"", 0, b""
-    total, kept = _COUNT.unpack_from(content)[0], content[_COUNT.size :]
-    if total <= HEAD_BYTES + TAIL_BYTES:
-        return kept[:HEAD_BYTES], 0, kept[HEAD_BYTES:total]
-    turn = (total - HEAD_BYTES) % TAIL_BYTES
-    ring = kept[HEAD_BYTES:]
-    return kept[:HEAD_BYTES], total - HEAD_BYTES - TAIL_BYTES, ring[turn:] + ring[:turn]
-
-
 def start_time(pid: int) -> str:
     """When the process began, in clock ticks since boot; empty when there is none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib doubles the start-up time
             return file.read().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
