@@ -88,17 +88,14 @@ class Sender:
 
     def _pick_up(self) -> None:
         """Start what is due, within the limit; while the destination fails, one at a time."""
-        now = self._clock.now()
+        now, busy = self._clock.now(), len(self._carrying)
         limit = 1 if self._failures else self._in_flight
-        free = limit - len(self._carrying)
-        if free <= 0 or now < self._not_before:
+        if busy >= limit or now < self._not_before:
             return
-        due = rows.due_letters(
-            self._ledger.reader, self._channel.name, now, limit + len(self._carrying)
-        )
-        for letter in [one for one in due if _lane(one) not in self._carrying][:free]:
-            task = asyncio.create_task(self._carry(letter), name=f"send {letter.kind}")
-            self._carrying[_lane(letter)] = task
+        for letter in rows.due_letters(self._ledger.reader, self._channel.name, now, limit + busy):
+            if _lane(letter) not in self._carrying and len(self._carrying) < limit:
+                task = asyncio.create_task(self._carry(letter), name=f"send {letter.kind}")
+                self._carrying[_lane(letter)] = task
 
     def _idle_seconds(self) -> float | None:
         due = rows.next_due(self._ledger.reader, self._channel.name)

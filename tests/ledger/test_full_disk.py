@@ -119,9 +119,7 @@ def can_mount() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no mounts in a user name space on this machine")
-def test_on_a_full_disk_new_events_are_refused_and_running_work_is_answered(
-    tmp_path: Path,
-) -> None:
+def test_on_a_full_disk_new_events_are_refused_and_running_work_is_answered(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     size = RESERVE_BYTES + 4 * 1024 * 1024

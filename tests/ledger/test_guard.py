@@ -79,11 +79,7 @@ async def test_a_second_service_on_the_same_folder_does_not_start(
 
 @pytest.mark.parametrize(
     ("folder", "kind"),
-    [
-        ("/home/me/data", "nfs4"),
-        ("/mnt/the share/x", "cifs"),
-        ("/data/far/away", "fuse.sshfs"),
-    ],
+    [("/home/me/data", "nfs4"), ("/mnt/the share/x", "cifs"), ("/data/far/away", "fuse.sshfs")],
 )
 def test_a_network_file_system_is_refused_with_the_remedy(folder: str, kind: str) -> None:
     with pytest.raises(Permanent) as caught:

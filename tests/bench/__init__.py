@@ -1,0 +1,1 @@
+"""Rates, latencies and sizes, each beside a baseline of the same run; no test stands here."""

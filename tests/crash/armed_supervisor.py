@@ -1,0 +1,33 @@
+"""The real supervisor, armed: at a boundary of its own it kills the service, perhaps itself too.
+
+Started by the service in the supervisor's place, so nothing but the standard library is at hand.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from app.engines import supervisor
+from tests.crash import killing
+from tests.crash.killing import ORDER, Kill
+
+
+def arm(folder: Path) -> None:
+    """Make the supervisor carry out the order that lies beside its folder."""
+    order = json.loads((folder.parent / ORDER).read_text())
+    kill = Kill(**order["kill"])
+
+    def act() -> None:
+        killing.kill(order["service"])
+        if kill.children:
+            killing.kill_jobs(folder)
+            killing.kill(os.getpid())
+
+    trigger = kill.trigger(act)
+    supervisor.reached = lambda name: trigger(name, "")
+
+
+if __name__ == "__main__":
+    arm(Path(sys.argv[1]))
+    supervisor.main(sys.argv[1])

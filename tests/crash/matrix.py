@@ -1,0 +1,251 @@
+"""One round: a service is killed where it hurts, started again, and everything is counted.
+
+Which rounds are played is decided in `test_matrix.py` and `soak.py`.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.crash.killing import Kill
+from tests.crash.peers import TASK, Peer, PlanePeer, StrictPeer
+from tests.crash.service import Service
+from tests.strict.client import StrictKeptn
+
+PATIENCE = 30.0
+"""Seconds after which a task that is still open counts as lost."""
+
+OUTSIDE = ("second delivery", "job running")
+"""Kills from outside, while a job is held up: after its event came again, or just so."""
+
+BOUNDARIES: dict[str, tuple[Kill, ...]] = {
+    "schema half made": (Kill("schema half made"),),
+    "accept committed": (Kill("accept committed"),),
+    "plan committed": (Kill("plan committed"),),
+    "intent committed": (Kill("intent committed", "started"), Kill("intent committed", "finished")),
+    "sent": (Kill("sent", "started"), Kill("sent", "finished")),
+    "reply received": (Kill("reply received", "started"), Kill("reply received", "finished")),
+    "launch committed": (Kill("launch committed"), Kill("launch committed", nth=2)),
+    "forked": (Kill("forked"), Kill("forked", nth=2)),
+    "child ended": (Kill("child ended"), Kill("child ended", nth=2)),
+    "exit seen": (Kill("exit seen"), Kill("exit seen", nth=2)),
+    "second delivery": (Kill("second delivery"),),
+    "job running": (Kill("job running"), Kill("job running", nth=2)),
+}
+"""Every boundary with the passings of it that one sequence has."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How Keptn misbehaves: by which rules (see `tests.strict.faults`), and how often it delivers.
+
+    It counts `surplus` answers twice that were sent once. Where it is `mute`, what is doubtful
+    stays so, and answers may have to be sent twice.
+    """
+
+    name: str
+    rules: tuple[dict[str, Any], ...] = ()
+    deliveries: int = 1
+    surplus: int = 0
+    mute: bool = False
+    transports: tuple[str, ...] = ("sidecar", "api")
+
+    @property
+    def spoils_others(self) -> bool:
+        """Whether rounds that share the strict Keptn would feel it, or undo it with their events."""
+        return any(rule["mode"] in ("refuse", "reorder") for rule in self.rules)
+
+
+def _once(mode: str, *kinds: str, **more: Any) -> tuple[dict[str, Any], ...]:
+    """Rules that spoil the first answer of each kind."""
+    return tuple({"mode": mode, "kind_of_event": kind, **more} for kind in kinds)
+
+
+BOTH = ("started", "finished")
+SIDECAR = ("sidecar",)
+MUTE: dict[str, Any] = {"mode": "404", "where": "lookup", "times": None}
+MODES = (
+    Mode("clean"),
+    Mode("started taken, reply dropped", _once("accept_drop_reply", "started")),
+    Mode("finished taken, reply dropped", _once("accept_drop_reply", "finished")),
+    Mode("started lost after 200", _once("lose_200", "started"), transports=SIDECAR),
+    Mode("finished lost after 200", _once("lose_200", "finished"), transports=SIDECAR),
+    Mode("both lost after 200", _once("lose_200", *BOTH), transports=SIDECAR),
+    Mode("500 after accepting", _once("500_after_accept", *BOTH)),
+    Mode("500 before accepting", _once("500_before_accept", *BOTH)),
+    Mode("slow", _once("slow", *BOTH, seconds=1.0)),
+    Mode("connections refused", _once("refuse", *BOTH, seconds=1.0)),
+    Mode("401 once", _once("401", *BOTH)),
+    Mode("429 with Retry-After", _once("429", *BOTH, seconds=1.0)),
+    Mode("triggered delivered twice", deliveries=2),
+    Mode("reordered", _once("reorder", *BOTH, seconds=0.3)),
+    Mode("started counted twice", _once("duplicate", "started"), surplus=1, transports=SIDECAR),
+    Mode("finished counted twice", _once("duplicate", "finished"), surplus=1),
+    Mode("nothing can be asked", (*_once("accept_drop_reply", "started"), MUTE), mute=True),
+)
+PLANE = Mode("clean", transports=("plane",))
+SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0))
+
+
+@dataclass(frozen=True)
+class Round:
+    """A sequence whose service is killed, perhaps often; `transport` is sidecar, api or plane."""
+
+    kills: tuple[Kill, ...]
+    mode: Mode
+    transport: str
+
+    def __str__(self) -> str:
+        return f"{' then '.join(map(str, self.kills))} - {self.mode.name} - {self.transport}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a round came to; `lost`, `doubled` and `launched_twice` must be 0.
+
+    `interrupted` says that the answer told of a task that the crash took along; in a `doubtful`
+    round nothing could be asked, so that answers may have come twice.
+    """
+
+    round: Round
+    kills: int
+    lost: int
+    doubled: int
+    launched_twice: int
+    doubtful: int
+    interrupted: bool
+    seconds: float
+    note: str
+
+    @property
+    def survived(self) -> bool:
+        """Whether nothing was lost and nothing done twice."""
+        return not (self.lost or self.doubled or self.launched_twice)
+
+
+def play(played: Round, keptn: StrictKeptn) -> Result:
+    """Play a round from an empty folder to the last look; others may share the strict Keptn."""
+    with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
+        service = Service(Path(name))
+        try:
+            return _Stage(played, keptn, service).play()
+        finally:
+            service.close()
+
+
+class _Stage:
+    """Everything of one round."""
+
+    def __init__(self, played: Round, keptn: StrictKeptn, service: Service) -> None:
+        self._begun = time.monotonic()
+        self._round = played
+        self._service = service
+        self._files = [service.folder / "first", service.folder / "second"]
+        self._kills = 0
+        self._triggered = False
+        self._peer = self._meet(keptn)
+
+    def _meet(self, keptn: StrictKeptn) -> Peer:
+        config, mode = _config(self._files), self._round.mode
+        if self._round.transport == "plane":
+            return PlanePeer(self._service, config)
+        peer = StrictPeer(keptn, self._service, config, self._round.transport)
+        peer.deliveries = mode.deliveries
+        keptn.faults(*({**rule, "project": peer.project} for rule in mode.rules))
+        return peer
+
+    def play(self) -> Result:
+        for kill in self._round.kills:
+            if kill.at in OUTSIDE:
+                self._live_into_job(kill)
+            else:
+                self._live_to_boundary(kill)
+            if self._service.alive:
+                break
+            self._kills += 1
+        else:
+            self._start()
+        ended = self._peer.await_end(PATIENCE) and self._service.await_quiet(PATIENCE)
+        return self._judge(ended=ended, doubtful=self._service.doubtful())
+
+    def _start(self, kill: Kill | None = None) -> None:
+        """Start the service, and the sequence as soon as there is somebody to do it."""
+        if self._service.start(kill) and not self._triggered:
+            self._triggered = True
+            self._peer.trigger()
+
+    def _live_to_boundary(self, kill: Kill) -> None:
+        self._start(kill)
+        while self._service.alive and not self._has_ended():
+            pass
+
+    def _live_into_job(self, kill: Kill) -> None:
+        file = self._files[kill.nth - 1]
+        _hold(file).touch()
+        self._start()
+        while not (_lines(file) or self._has_ended()):
+            pass
+        if kill.at == "second delivery":
+            self._peer.deliver_again()
+        self._service.kill(children=kill.children)
+        _hold(file).unlink()
+
+    def _has_ended(self) -> bool:
+        """Whether there is nothing left to be killed in; takes a moment to say no."""
+        return self._peer.await_end(0.02) and self._service.await_quiet(0.02)
+
+    def _judge(self, *, ended: bool, doubtful: int) -> Result:
+        mode, verdict = self._round.mode, self._peer.verdict()
+        in_order = ended and verdict.complete and verdict.started == verdict.finished
+        doubled = max(verdict.started, verdict.finished) - 1 + verdict.late - mode.surplus
+        lines = [_lines(file) for file in self._files]
+        return Result(
+            round=self._round,
+            kills=self._kills,
+            lost=(not in_order) + len(verdict.violations) + self._lost_outcomes(verdict.message),
+            doubled=0 if mode.mute else max(0, doubled),
+            launched_twice=sum(max(0, number - 1) for number in lines),
+            doubtful=doubtful,
+            interrupted="was interrupted" in verdict.message,
+            seconds=time.monotonic() - self._begun,
+            note=f"ended: {ended}, lines: {lines}, {verdict}\n{self._service.log()}",
+        )
+
+    def _lost_outcomes(self, message: str) -> int:
+        """Tasks that did not run though nothing came between, or ran to an end that is not told."""
+        lost, may_end = 0, not any(kill.children for kill in self._round.kills)
+        for number, file in enumerate(self._files):
+            has_run, has_ended = _lines(file) > 0, self._service.has_saved_exit(number)
+            if f"Task '{file.name}' was interrupted" in message:
+                return lost + (has_ended or (has_run and may_end))
+            lost += not has_run
+        return lost
+
+
+def _config(files: list[Path]) -> str:
+    """A job config whose tasks each write one line into their file, and may be held up."""
+    tasks = "".join(
+        f"""
+      - name: {file.name}
+        image: any
+        cmd: [/bin/sh, -c]
+        args: ["echo x >> {file}; while [ -e {_hold(file)} ]; do sleep 0.02; done"]"""
+        for file in files
+    )
+    return f"""
+apiVersion: v2
+actions:
+  - name: two tasks
+    events: [{{name: {TASK}.triggered}}]
+    tasks: {tasks}
+"""
+
+
+def _hold(file: Path) -> Path:
+    return file.with_suffix(".hold")
+
+
+def _lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.exists() else 0

@@ -1,0 +1,113 @@
+"""One data folder and the services that live on it, one after the other; nothing is judged here."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import socket
+import sqlite3
+import time
+from dataclasses import asdict
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import httpx
+
+from app.ledger import guard
+from tests.crash import killing, start
+from tests.crash.killing import Kill
+
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(["tests.crash.start"])  # half a second saved at every start
+_UNSETTLED = (
+    "SELECT (SELECT count(*) FROM outbox WHERE state IN ('ready', 'sending', 'sent'))"
+    " + (SELECT count(*) FROM runs WHERE state IN ('received', 'planned', 'running'))"
+)
+_SURPLUS = "SELECT coalesce(sum(owed - 1), 0) FROM runs"
+
+
+class Service:
+    """Starts, kills and looks into services of one data folder, all behind the same door."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.environment: dict[str, str] = {}
+        # A bound socket that never listens keeps the port ours between two services.
+        self._keeper = socket.socket()
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self._port = str(self._keeper.getsockname()[1])
+        self.door = f"http://127.0.0.1:{self._port}/"
+        self._process: ForkServerProcess | None = None
+
+    def start(self, kill: Kill | None = None) -> bool:
+        """Start a service, armed or not; whether it lived to listen."""
+        (self.data_dir / killing.ORDER).unlink(missing_ok=True)
+        ports = {"PORT": self._port, "OPS_PORT": "0", "PLANE_PORT": "0"}
+        place = {"DATA_DIR": str(self.data_dir), "PATH": os.environ["PATH"], "RUNNER": "process"}
+        order = {"CRASH": json.dumps(asdict(kill))} if kill else {}
+        environment = {**place, **ports, **order, **self.environment}
+        listening, told = _FORKING.Pipe(duplex=False)
+        self._process = _FORKING.Process(target=start.serve, args=(environment, self.folder, told))
+        self._process.start()
+        told.close()
+        with listening:
+            try:
+                return bool(listening.recv())
+            except EOFError:
+                self._process.join()
+                return False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a service runs."""
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Where the service says that it listens."""
+        return guard.read_holder(self.data_dir)
+
+    def kill(self, *, children: bool = False) -> None:
+        """End the service from outside, perhaps with all that it started."""
+        assert self._process
+        self._process.kill()
+        self._process.join()
+        if children:
+            killing.kill_children(self.data_dir)
+
+    def doubtful(self) -> int:
+        """How many messages this service, or one before it, had to send in doubt."""
+        lines = httpx.get(f"{self.place['ops']}/metrics", trust_env=False).text.splitlines()
+        counted = [line.split()[1] for line in lines if line.startswith("firstmate_doubtful_total")]
+        return max(round(sum(map(float, counted))), self._ask(_SURPLUS))
+
+    def has_saved_exit(self, task: int) -> bool:
+        """Whether the supervisor saw the end of a task of the only action."""
+        return any((self.data_dir / "jobs").glob(f"*-000-{task:03d}/exit.json"))
+
+    def await_quiet(self, seconds: float) -> bool:
+        """Whether within that time everything in the ledger is settled."""
+        until = time.monotonic() + seconds
+        while self._ask(_UNSETTLED):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def log(self) -> str:
+        """All that the services had to say."""
+        return (self.folder / "service.log").read_text()
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        if self._process:
+            self.kill(children=True)
+            self._process.close()
+        self._keeper.close()
+
+    def _ask(self, sql: str) -> int:
+        address = f"file:{self.data_dir}/ledger.db?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=10)) as ledger:
+            return int(ledger.execute(sql).fetchone()[0])

@@ -1,0 +1,91 @@
+"""Starts the real service, armed: here, and nowhere else, a boundary does something.
+
+`serve` is the whole life of one process, which `service.py` forks from one that imported it all.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import httpx
+
+from app import boundaries, main, outbound, senders, settings
+from app.engines import process
+from tests.crash import killing
+from tests.crash.killing import ORDER, Kill
+
+IN_SUPERVISOR = ("forked", "child ended")
+ARMED_SUPERVISOR = "tests.crash.armed_supervisor"
+
+
+def hurry() -> None:
+    """Shorten the waits, keeping their order: a settle time is longer than Keptn's own delays."""
+    senders.SETTLE_SECONDS = 0.5
+    senders.FIRST_DELAY = 0.05
+    senders.LONGEST_DELAY = 1.0
+    outbound.UNAUTHORIZED_SECONDS = 0.5
+
+
+def arm(kill: Kill, data_dir: Path) -> None:
+    """Let the service, or its supervisor, come to its end at the boundary."""
+    if kill.at in IN_SUPERVISOR:
+        process.PROGRAM = ARMED_SUPERVISOR
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        order = {"kill": asdict(kill), "service": os.getpid()}
+        (data_dir / ORDER).write_text(json.dumps(order))
+        return
+
+    def die() -> None:
+        if kill.children:
+            killing.kill_children(data_dir)
+        killing.kill(os.getpid())
+
+    trigger = kill.trigger(die)
+    boundaries.reached = lambda name: trigger(name, _who())
+
+
+def _who() -> str:
+    """The asyncio task's name, in which senders say what kind of letter they carry."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return ""
+    return task.get_name() if task else ""
+
+
+def watch_sending(service: main.Service) -> None:
+    """Have `sent` reached when a message is on the wire and no reply was read yet."""
+
+    async def traced(step: str, _: object) -> None:
+        if step == "http11.send_request_body.complete":
+            boundaries.reached("sent")
+
+    async def watched(request: httpx.Request) -> None:
+        if request.method == "POST":
+            request.extensions["trace"] = traced
+
+    service._outbound._client.event_hooks = {"request": [watched]}
+
+
+def serve(environment: Mapping[str, str], folder: Path, listening: Connection) -> None:
+    """Be the service of a folder, armed with the order in CRASH, and say when it listens."""
+    os.environ.clear()
+    os.environ.update(environment)
+    with (folder / "service.log").open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    hurry()
+    chosen = settings.load()
+    if order := environment.get("CRASH"):
+        arm(Kill(**json.loads(order)), chosen.data_dir)
+
+    def greet(service: main.Service) -> None:
+        watch_sending(service)
+        listening.send(True)
+
+    main.serve(chosen, folder, "", greet)

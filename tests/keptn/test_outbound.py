@@ -1,0 +1,124 @@
+"""What each reply, or its absence, means for sending again; and that no error tells a secret."""
+
+import httpx
+import pytest
+import respx
+
+from app.errors import FirstmateError
+from app.outbound import LONGEST_RETRY_AFTER, NotSent, Outbound, Refused, Unclear
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+URL = "http://keptn.example/api/v1/event"
+
+
+async def verdict(outbound: Outbound, reply: httpx.Response | Exception) -> FirstmateError:
+    """The error that a reply becomes."""
+    with respx.mock:
+        respx.post(URL).mock(side_effect=[reply])
+        with pytest.raises(FirstmateError) as caught:
+            await outbound.request("POST", URL)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_any_2xx_is_a_reply(outbound: Outbound, status: int) -> None:
+    with respx.mock:
+        respx.post(URL).respond(status)
+        assert (await outbound.request("POST", URL)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        *((status, Refused) for status in (400, 404, 409, 410, 413, 414, 415, 422, 431)),
+        *((status, NotSent) for status in (301, 302, 401, 403, 405, 407, 418, 421, 429)),
+        *((status, Unclear) for status in (500, 501, 502, 503, 504, 507)),
+    ],
+)
+async def test_each_status_has_a_meaning(
+    outbound: Outbound, status: int, meaning: type[FirstmateError]
+) -> None:
+    found = await verdict(outbound, httpx.Response(status))
+    assert type(found) is meaning
+    assert f"status {status}" in str(found)
+    assert getattr(found, "status", status) == status
+
+
+@pytest.mark.parametrize(
+    ("failure", "meaning"),
+    [
+        (httpx.ConnectError("refused"), NotSent),
+        (httpx.ConnectTimeout("slow"), NotSent),
+        (httpx.UnsupportedProtocol("ftp"), NotSent),
+        (httpx.ReadTimeout("slow"), Unclear),
+        (httpx.WriteTimeout("slow"), Unclear),
+        (httpx.ReadError("reset"), Unclear),
+        (httpx.WriteError("reset"), Unclear),
+        (httpx.RemoteProtocolError("gone"), Unclear),
+        (httpx.TooManyRedirects("round"), Unclear),
+    ],
+)
+async def test_only_a_request_that_surely_never_left_counts_as_not_sent(
+    outbound: Outbound, failure: Exception, meaning: type[FirstmateError]
+) -> None:
+    assert type(await verdict(outbound, failure)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "waits"),
+    [
+        (429, "7", 7.0),
+        (429, "0.5", 0.5),
+        (503, "12", 12.0),
+        (429, "100000", LONGEST_RETRY_AFTER),
+        (429, "inf", LONGEST_RETRY_AFTER),
+        (429, "-5", 0.0),
+        (429, "nan", 0.0),
+        (429, "Wed, 21 Oct 2015 07:28:00 GMT", None),
+        (429, "", None),
+        (401, "999", 10.0),
+        (403, "999", 10.0),
+    ],
+)
+async def test_retry_after_is_heeded_within_bounds(
+    outbound: Outbound, status: int, said: str, waits: float | None
+) -> None:
+    reply = httpx.Response(status, headers={"retry-after": said})
+    assert getattr(await verdict(outbound, reply), "after", None) == waits
+
+
+async def test_keptns_own_words_stand_in_the_error(outbound: Outbound) -> None:
+    reply = httpx.Response(400, json={"code": 400, "message": "data.stage is missing"})
+    assert str(await verdict(outbound, reply)) == (
+        "keptn.example:http /api/v1/event: status 400 (data.stage is missing)"
+    )
+
+
+@pytest.mark.parametrize("body", ["<html>" * 99, "[]", '{"message": 5}', "", "{"])
+async def test_any_other_body_stays_out_of_the_error(outbound: Outbound, body: str) -> None:
+    found = await verdict(outbound, httpx.Response(500, text=body))
+    assert str(found) == "keptn.example:http /api/v1/event: status 500"
+
+
+@pytest.mark.parametrize("reply", [httpx.Response(500), httpx.ConnectError("planted")])
+async def test_no_error_tells_a_secret(
+    outbound: Outbound, reply: httpx.Response | Exception
+) -> None:
+    with respx.mock:
+        respx.post(host="keptn.example").mock(side_effect=[reply])
+        with pytest.raises(FirstmateError) as caught:
+            await outbound.request(
+                "POST",
+                "http://user:planted@keptn.example:8080/api?token=planted#planted",
+                headers={"x-token": "planted"},
+                params={"key": "planted"},
+                content="planted",
+            )
+    assert "planted" not in f"{caught.value} {caught.value!r}"
+    assert str(caught.value).startswith("keptn.example:8080 /api: ")
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://a b/", "http://x:99999/", "nonsense"])
+async def test_a_url_that_is_none_is_an_error_like_others(outbound: Outbound, url: str) -> None:
+    with pytest.raises(FirstmateError):
+        await outbound.request("GET", url)

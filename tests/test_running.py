@@ -1,0 +1,303 @@
+"""A pinned plan is done action by action, task by task, on real processes; and what comes of it."""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core import Core
+from app.engines.contract import Engine
+from app.engines.none import NoEngine
+from app.engines.process import ProcessEngine
+from app.events.build import Outcome, Result, Status, errored
+from app.jobconfig.read import read
+from app.keptn.api import Resource
+from app.ledger import rows
+from app.ledger.rows import Letter, Run
+from app.naming import launch_key
+from app.planning import Plan, _choose
+from app.running import TAIL_CHARACTERS, Errand, Runner, worst
+from tests.captain import document
+from tests.conftest import event
+from tests.ship import InstantEngine
+
+Json = dict[str, Any]
+EVENTS = [{"name": "test.triggered"}]
+
+
+@dataclass
+class Bench:
+    """One run at a time, from the event to its outcome."""
+
+    core: Core
+    engine: Engine
+    run: Run | None = None
+
+    async def plan(self, *actions: Json, **more: Any) -> Errand:
+        """Pin these actions for an event."""
+        asked, text = event(**{"id": uuid.uuid4().hex, **more}), document(*actions)
+        _, run_id = await self.core.lifecycle.accept(asked)
+        assert run_id is not None
+        plan = _choose(read(text), asked, Resource(text, "service", "1"))
+        assert isinstance(plan, Plan)
+        run = rows.run(self.core.ledger.reader, run_id)
+        await self.core.lifecycle.plan(run, plan.dump(), answered=plan.answered)
+        return self.errand(run_id)
+
+    def errand(self, run_id: int) -> Errand:
+        """The run as a service takes it up after a restart."""
+        self.runner = Runner(self.engine, self.core)
+        return self.runner.begin(rows.run(self.core.ledger.reader, run_id))
+
+    async def perform(self, errand: Errand) -> Outcome:
+        """Do it, and read from the disk what came of it."""
+        await self.runner.perform(errand)
+        run = rows.run(self.core.ledger.reader, errand.run.id)
+        assert run.state == "answered"
+        return Outcome(**json.loads(run.outcome or ""))
+
+    async def outcome(self, *tasks: Json, **more: Any) -> Outcome:
+        """What comes of one action with these tasks."""
+        return await self.perform(await self.plan(action("Act", *tasks), **more))
+
+    def letters(self, errand: Errand) -> list[Letter]:
+        return rows.letters(self.core.ledger.reader, errand.run.id)
+
+
+def action(name: str, *tasks: Json, silent: bool = False) -> Json:
+    return {"name": name, "silent": silent, "events": EVENTS, "tasks": list(tasks)}
+
+
+def task(*cmd: str, name: str = "Do", **more: Any) -> Json:
+    return {"name": name, "image": "alpine", "cmd": list(cmd), **more}
+
+
+def note(file: Path, word: str, code: int = 0) -> Json:
+    """A task that adds a word to a file."""
+    return task("sh", "-c", f"echo {word} >> {file}; exit {code}", name=word)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose supervisor serves many tests."""
+    return tmp_path_factory.mktemp("running") / "jobs"
+
+
+@pytest.fixture
+async def bench(core: Core, jobs: Path) -> AsyncIterator[Bench]:
+    engine = ProcessEngine(jobs, core.clock, {"PATH": "/usr/bin:/bin"})
+    yield Bench(core, engine)
+    await engine.close()
+
+
+async def test_every_matching_action_runs_in_file_order_also_after_one_failed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    file = tmp_path / "words"
+    errand = await bench.plan(
+        action("First", note(file, "one"), note(file, "two", code=3), note(file, "never")),
+        action("Second", note(file, "three")),
+        action("Hush", note(file, "four"), silent=True),
+    )
+    outcome = await bench.perform(errand)
+    assert file.read_text().split() == ["one", "two", "three", "four"]
+    assert (outcome.status, outcome.result, outcome.reason) == ("errored", "fail", "run")
+    assert [one.kind for one in bench.letters(errand)] == ["started", "finished"]
+
+
+async def test_a_silent_action_never_enters_the_answer(bench: Bench) -> None:
+    hush = action("Hush", task("sh", "-c", "echo secret; exit 1", name="Hushed"), silent=True)
+    outcome = await bench.perform(await bench.plan(hush, action("Act", task("echo", "told"))))
+    assert (outcome.status, outcome.result) == ("succeeded", "pass")
+    assert "told" in outcome.message
+    assert "secret" not in outcome.message
+    assert "Hushed" not in outcome.message
+
+
+async def test_of_silent_actions_alone_nothing_is_sent(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "words"
+    errand = await bench.plan(action("Hush", note(file, "done", code=1), silent=True))
+    outcome = await bench.perform(errand)
+    assert (file.read_text(), outcome.status) == ("done\n", "errored")
+    assert bench.letters(errand) == []
+
+
+async def test_an_action_without_tasks_passes(bench: Bench) -> None:
+    assert await bench.outcome() == Outcome("succeeded", "pass")
+
+
+async def test_the_message_tells_of_each_task_how_it_ended_and_what_it_printed(
+    bench: Bench,
+) -> None:
+    outcome = await bench.outcome(
+        task("echo", "all is well", name="First"),
+        task("sh", "-c", "echo to the error stream >&2; exit 7", name="Second"),
+        task("echo", "never", name="Third"),
+    )
+    assert outcome.message == (
+        "Task 'First' finished successfully!\n\nLogs:\nall is well\n\n\n"
+        "Task 'Second' failed with exit code 7\n\nLogs:\nto the error stream\n\n\n"
+    )
+
+
+async def test_a_task_that_cannot_be_started_says_why(bench: Bench) -> None:
+    outcome = await bench.outcome(task("no-such-command"))
+    assert outcome.reason == "start"
+    assert "could not be started: no-such-command: No such file or directory" in outcome.message
+
+
+async def test_a_task_that_is_ended_by_a_signal_says_which(bench: Bench) -> None:
+    outcome = await bench.outcome(task("sh", "-c", "kill -SEGV $$$$"))
+    assert outcome.reason == "run"
+    assert "failed with exit code 139: ended by signal SIGSEGV" in outcome.message
+
+
+async def test_a_deadline_is_named_with_its_key(bench: Bench) -> None:
+    outcome = await bench.outcome(task("sleep", "60", maxPollDuration=0))
+    assert outcome.reason == "timeout"
+    assert "was ended at its deadline of 0 s (maxPollDuration)" in outcome.message
+
+
+async def test_long_output_keeps_its_end_and_the_answer_fits(bench: Bench) -> None:
+    errand = await bench.plan(action("Act", task("sh", "-c", "yes | head -c 200000; echo end")))
+    outcome = await bench.perform(errand)
+    assert f"[... {200_004 - TAIL_CHARACTERS} characters cut ...]" in outcome.message
+    assert "end\n" in outcome.message
+    assert max(len(one.body) for one in bench.letters(errand)) <= 48 * 1024
+
+
+async def test_output_that_is_no_text_does_no_harm(bench: Bench) -> None:
+    outcome = await bench.outcome(task("printf", r"\377\000\033[31m"))
+    assert (outcome.result, "\ufffd\0\x1b[31m" in outcome.message) == ("pass", True)
+
+
+async def test_keys_without_effect_are_named_once(bench: Bench) -> None:
+    one = task("true", imagePullPolicy="Always", annotations={"a": "b"})
+    two = task("true", imagePullPolicy="Never", serviceAccount="x", namespace="n")
+    outcome = await bench.outcome(one, two)
+    assert outcome.message.endswith(
+        "Without effect on this engine: annotations, imagePullPolicy, namespace, serviceAccount\n"
+    )
+    assert outcome.message.count("Without effect") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        ({"files": ["/a"]}, "remove the key `files`"),
+        (
+            {"env": [{"name": "S", "value": "s", "valueFrom": "secret"}]},
+            "could not add env with name S, valueFrom secret: ",
+        ),
+        (
+            {"env": [{"name": "E", "value": "$.data.none", "valueFrom": "event"}]},
+            "could not add env with name 'E', value '$.data.none', valueFrom 'event': ",
+        ),
+        ({"env": [{"name": "X", "value": "x", "valueFrom": "moon"}]}, "unknown valueFrom moon"),
+        ({"cmd": []}, "the image 'alpine' without cmd has no meaning on the process engine"),
+    ],
+)
+async def test_what_cannot_be_served_is_errored_and_names_the_key(
+    bench: Bench, more: Json, cause: str
+) -> None:
+    outcome = await bench.outcome(task("true", **more), task("echo", "never"))
+    assert (outcome.status, outcome.result, outcome.reason) == ("errored", "fail", "config")
+    assert outcome.message.startswith("Task 'Do' cannot run: ")
+    assert cause in outcome.message
+
+
+async def test_a_task_sees_the_event_in_its_environment(bench: Bench) -> None:
+    scope = {"project": "p", "stage": "s", "service": "svc"}
+    entries = [
+        {"name": "OWN", "value": "text", "valueFrom": "string"},
+        {"name": "NUMBER", "value": "$.data.number", "valueFrom": "event"},
+    ]
+    outcome = await bench.outcome(
+        task("env", env=entries), data={**scope, "number": 1234567, "labels": {"a-b": "c"}}
+    )
+    printed = set(outcome.message.splitlines())
+    assert {"OWN=text", "NUMBER=1234567", "LABELS_A_B=c", "KEPTN_PROJECT=p"} <= printed
+    assert {"KEPTN_STAGE=s", "KEPTN_SERVICE=svc"} <= printed
+
+
+async def test_a_task_is_launched_under_a_key_that_is_saved_first(core: Core) -> None:
+    engine = InstantEngine()
+    bench = Bench(core, engine)
+    errand = await bench.plan(action("Act", task("a"), task("b")), id="../x y")
+    await bench.perform(errand)
+    saved = [row.key for row in rows.tasks(core.ledger.reader, errand.run.id)]
+    assert engine.launched == saved == [launch_key("../x y", (0, number)) for number in (0, 1)]
+
+
+async def test_a_task_that_was_launched_before_is_never_launched_again(core: Core) -> None:
+    engine = InstantEngine()
+    bench = Bench(core, engine)
+    errand = await bench.plan(action("Act", task("a")))
+    await core.lifecycle.launch(errand.run, (0, 0), launch_key(errand.run.event_id, (0, 0)), "Do")
+    outcome = await bench.perform(bench.errand(errand.run.id))
+    assert (outcome.reason, engine.launched) == ("interrupted", [])
+    assert "a restart found nothing of it; it is not run twice" in outcome.message
+
+
+async def test_a_task_whose_end_is_saved_is_not_asked_for_again(core: Core) -> None:
+    engine = InstantEngine()
+    bench = Bench(core, engine)
+    errand = await bench.plan(action("Act", task("a", name="A"), task("b", name="B")))
+    await core.lifecycle.launch(errand.run, (0, 0), "key", "A")
+    await core.lifecycle.end_task(errand.run, (0, 0), Outcome("succeeded", "pass", "saved\n"))
+    outcome = await bench.perform(bench.errand(errand.run.id))
+    assert outcome.message.startswith("saved\nTask 'B' finished successfully!")
+    assert engine.launched == [launch_key(errand.run.event_id, (0, 1))]
+
+
+async def test_a_cancelled_run_launches_nothing_more(core: Core) -> None:
+    engine = InstantEngine()
+    bench = Bench(core, engine)
+    errand = await bench.plan(action("Act", task("a")))
+    await bench.runner.cancel(errand, "Keptn is no longer interested")
+    outcome = await bench.perform(errand)
+    assert (outcome.reason, engine.launched) == ("cancelled", [])
+    assert "Keptn is no longer interested" in outcome.message
+
+
+async def test_without_an_engine_the_answer_says_how_to_get_one(core: Core) -> None:
+    outcome = await Bench(core, NoEngine()).outcome(task("true"))
+    assert outcome.status == "errored"
+    assert "no engine" in outcome.message
+    assert "RUNNER=process" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("several", "status", "result"),
+    [
+        ([], "succeeded", "pass"),
+        ([("succeeded", "pass"), ("succeeded", "warning")], "succeeded", "warning"),
+        ([("succeeded", "fail"), ("succeeded", "warning")], "succeeded", "fail"),
+        ([("succeeded", "pass"), ("errored", "fail")], "errored", "fail"),
+        ([("unknown", "warning"), ("succeeded", "fail")], "unknown", "fail"),
+    ],
+)
+def test_of_several_outcomes_the_worst_is_the_answer(
+    several: list[tuple[Status, Result]], status: Status, result: Result
+) -> None:
+    outcome = worst([Outcome(*one, message="m") for one in several])
+    assert (outcome.status, outcome.result) == (status, result)
+    assert outcome.message == "m" * len(several)
+
+
+def test_the_first_reason_is_the_answers_reason() -> None:
+    fine = Outcome("succeeded", "pass", "")
+    assert worst([fine, errored("timeout", ""), errored("run", "")]).reason == "timeout"
+
+
+async def test_one_event_cannot_have_two_outcomes(core: Core) -> None:
+    bench = Bench(core, InstantEngine())
+    errand = await bench.plan(action("Act"))
+    await bench.perform(errand)
+    with pytest.raises((RuntimeError, sqlite3.Error)):
+        await bench.runner.perform(errand)
