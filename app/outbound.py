@@ -5,6 +5,7 @@ The caller says what to send, never how often; nothing of a header or a body get
 
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -42,12 +43,16 @@ class Refused(Permanent):
 
 
 class Outbound:
-    """One pool of connections for everything that goes out."""
+    """Clients for everything that goes out, one for each request that is on its way.
+
+    One for all would look at each of its connections again and again for every request.
+    """
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._client = httpx.AsyncClient(
+        self._idle: list[httpx.AsyncClient] = []
+        self._client = partial(
+            httpx.AsyncClient,
             timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             verify=ssl.create_default_context(),
             mounts=DIRECT,
             transport=transport,
@@ -70,19 +75,23 @@ class Outbound:
             Refused: the request itself is at fault, or there is nothing (404).
         """
         target = httpx.URL(url)
+        client = self._idle.pop() if self._idle else self._client()
         try:
-            reply = await self._client.request(
+            reply = await client.request(
                 method, target, headers=headers, params=params, content=content
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise NotSent(f"{_place(target)}: no connection ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unclear(f"{_place(target)}: no reply ({type(error).__name__})") from None
+        finally:
+            self._idle.append(client)
         return _judge(target, reply)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        for client in self._idle:
+            await client.aclose()
 
 
 def _judge(target: httpx.URL, reply: httpx.Response) -> httpx.Response:

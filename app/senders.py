@@ -102,8 +102,8 @@ class Sender:
         if due is None or len(self._carrying) >= (1 if self._failures else self._in_flight):
             return None
         wait = max(due, self._not_before) - self._clock.now()
-        # What is due now and not picked up waits for its run's earlier letter, which will wake us.
-        return wait if wait > 0 else (None if self._carrying else FIRST_DELAY)
+        # What is due is under way, or waits for its run's earlier letter; others may come due.
+        return wait if wait > 0 else FIRST_DELAY
 
     async def _carry(self, letter: Letter) -> None:
         run = rows.run(self._ledger.reader, letter.run)
@@ -127,6 +127,9 @@ class Sender:
         if not await self._is_wanted(letter):
             return
         now = self._clock.now()
+        if letter.state == "sent":  # it queues up again, so that only one lane ever sends
+            await self._ledger.write(lambda db: outbox.put_back(db, letter.id, now, "lost"))
+            return
         if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
             return
         try:

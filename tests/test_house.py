@@ -83,7 +83,7 @@ def test_no_file_names_this_machine_or_a_package_index() -> None:
         text=True,
         check=True,
     ).stdout.split("\n")
-    pattern = re.compile(r"/(work|farm|home)/|index-url|pypi\.org|files\.pythonhosted")
+    pattern = re.compile(r"/(work|farm)/|index-url|pypi\.org|files\.pythonhosted")
     at_fault = [
         name
         for name in listed

@@ -1,4 +1,4 @@
-"""Carrying the outbox: in order per run, never twice at the same time, one by one after a failure."""
+"""Carrying the outbox: in order per run, never twice at once, one by one after a failure."""
 
 import asyncio
 import uuid
@@ -11,7 +11,7 @@ from app.core import Core
 from app.events.build import Outcome
 from app.ledger import rows
 from app.ledger.rows import Letter
-from app.outbound import NotSent
+from app.outbound import NotSent, Unclear
 from app.senders import Channel, Sender
 from tests.conftest import event
 from tests.ship import eventually
@@ -31,6 +31,7 @@ class Wire(Channel):
         self.collided = False
         self.proves = True
         self.has: set[int] = set()
+        self.hold: set[int] = set()
         self.fail: Callable[[Letter], Exception | None] = lambda _: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -41,7 +42,7 @@ class Wire(Channel):
         self.under_way.append(one)
         self.crowd = max(self.crowd, len(self.under_way))
         try:
-            await self.gate.wait()
+            await (asyncio.Event() if letter.run in self.hold else self.gate).wait()
         finally:
             self.under_way.remove(one)
         self.sent.append(one)
@@ -143,8 +144,22 @@ async def test_a_letter_that_goes_again_slowly_is_not_sent_a_second_time_meanwhi
         await eventually(lambda: states(core, run_id) == ["sent", "sent"])
         wire.gate.clear()
         await eventually(lambda: len(wire.under_way) == 1)
-        await core.clock.sleep(20)
-        assert len(wire.under_way) == 1
+        for _ in range(20):
+            await core.clock.sleep(1)
+            core.lifecycle.wake()
         wire.gate.set()
         wire.has = {one.id for one in rows.letters(core.ledger.reader, run_id)}
         await eventually(lambda: states(core, run_id) == ["done", "done"])
+
+
+async def test_a_letter_that_takes_long_does_not_delay_the_others_next_attempt(
+    core: Core, wire: Wire
+) -> None:
+    slow, failing = await answered(core, 2)
+    wire.hold = {slow}
+    wire.fail = lambda letter: Unclear("lost") if letter.run == failing else None
+    async with sending(core, wire):
+        await eventually(lambda: (failing, "started") in wire.sent)
+        wire.fail = lambda _: None
+        await eventually(lambda: wire.sent.count((failing, "started")) == 2)
+        assert (slow, "started") in wire.under_way

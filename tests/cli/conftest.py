@@ -32,16 +32,17 @@ class Terminal:
         given = {**clean, "DATA_DIR": str(self.data), **environment}
         return CliRunner().invoke(main, words, env=given, prog_name="firstmate")
 
-    def answered(self) -> str:
-        """The event id of a run that has been answered, triggered now."""
-        assert self.run("trigger", "sequence", "botkube-seq", *SCOPE).exit_code == 0
+    def answered(self) -> dict[str, str]:
+        """A run that was triggered now and has been answered."""
+        triggered = self.run("trigger", "sequence", "botkube-seq", *SCOPE, "--json")
+        context = json_of(triggered.output)["keptnContext"]
         for _ in range(400):
-            found = [line.split() for line in self.run("runs").output.splitlines()]
-            if found and found[-1][2] == "answered":
-                event: str = json_of(self.run("runs", "--json").output.splitlines()[-1])["event_id"]
-                return event
+            listed = map(json_of, self.run("runs", "--json").output.splitlines())
+            for run in listed:
+                if run["context"] == context and run["state"] == "answered":
+                    return run
             time.sleep(0.02)
-        raise AssertionError("no run was answered")
+        raise AssertionError("the run was not answered")
 
 
 def json_of(text: str) -> dict[str, str]:

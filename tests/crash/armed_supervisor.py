@@ -1,6 +1,6 @@
 """The real supervisor, armed: at a boundary of its own it kills the service, perhaps itself too.
 
-Started by the service in the supervisor's place, so nothing but the standard library is at hand.
+Started by the service in place of the supervisor, so only the standard library is at hand.
 """
 
 import json

@@ -54,7 +54,7 @@ class Mode:
 
     @property
     def spoils_others(self) -> bool:
-        """Whether rounds that share the strict Keptn would feel it, or undo it with their events."""
+        """Whether rounds that share the strict Keptn would feel it, or undo it."""
         return any(rule["mode"] in ("refuse", "reorder") for rule in self.rules)
 
 

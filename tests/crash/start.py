@@ -69,7 +69,7 @@ def watch_sending(service: main.Service) -> None:
         if request.method == "POST":
             request.extensions["trace"] = traced
 
-    service._outbound._client.event_hooks = {"request": [watched]}
+    service._outbound._client.keywords["event_hooks"] = {"request": [watched]}
 
 
 def serve(environment: Mapping[str, str], folder: Path, listening: Connection) -> None:

@@ -24,7 +24,7 @@ DIFFERENCES = {
         "string/!!binary aGk=": "binary is refused",
     },
     "regexp": {
-        "not in re2 or other in python/'(?P<nä>a)' on 'a'": "RE2 names groups in any letters",
+        "not in re2 or other in python/'(?P<nä>a)' on 'a'": "RE2 names groups in any letters"
     },
     "jsonpath": {
         "slices and unions/$.data.list[:-1]": SLICES,

@@ -69,10 +69,7 @@ def test_a_value_of_the_event_becomes_a_text(value: Any, form: str, text: str) -
             {"name": "A", "value": "$.data.x", "valueFrom": "event"},
             "could not add env with name 'A', value '$.data.x', valueFrom 'event': unknown key x",
         ),
-        (
-            {"name": "A", "value": "$.data.a-b", "valueFrom": "event"},
-            BARE_DASH,
-        ),
+        ({"name": "A", "value": "$.data.a-b", "valueFrom": "event"}, BARE_DASH),
         (
             {"name": "A", "valueFrom": "secret"},
             "could not add env with name A, valueFrom secret: secrets come with a later version",

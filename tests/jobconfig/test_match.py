@@ -18,10 +18,7 @@ def config(*entries: list[dict[str, object]]) -> JobConfig:
 def test_all_matching_actions_are_found_in_file_order() -> None:
     found = matching(
         config(
-            [{"name": "test.triggered"}],
-            [],
-            [{"name": "other"}, {"name": ""}],
-            [{"name": "^test"}],
+            [{"name": "test.triggered"}], [], [{"name": "other"}, {"name": ""}], [{"name": "^test"}]
         ),
         EVENT,
     )

@@ -9,6 +9,8 @@ import pytest
 from app.plane.house import Plane
 from tests.plane.keptn import Client, VirtualClock, client_of
 
+pytestmark = pytest.mark.slow
+
 EVENT = "/api/v1/event"
 EVENTS = "/api/mongodb-datastore/event"
 ROUTES = (EVENTS, "/api/v1/metadata", "/api/controlPlane/v1/log", "/api/controlPlane/v1/sequence/p")

@@ -16,6 +16,8 @@ from app.clock import Clock
 from app.plane.house import Plane
 from tests.plane.keptn import Client, client_of, eventually, running, settings
 
+pytestmark = pytest.mark.slow
+
 
 class Door:
     """Takes events on loopback; answers with the codes that a test lays out, else with 202."""

@@ -9,6 +9,8 @@ import pytest
 from app.plane import resources
 from tests.plane.keptn import Client
 
+pytestmark = pytest.mark.slow
+
 PROJECT = "/api/resource-service/v1/project/bookshop"
 DEV = f"{PROJECT}/stage/dev"
 BASKET = f"{DEV}/service/basket"

@@ -8,6 +8,8 @@ import pytest
 from tests.strict.answering import Round
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "/resource-service/v1/project/p/stage/s/resource/job%2Fconfig.yaml"
 EXECUTION = "/controlPlane/v1/sequence-execution"
 OPEN = "/controlPlane/v1/event/triggered/sh.keptn.event.test.triggered"

@@ -8,6 +8,8 @@ import pytest
 from tests.strict.answering import TOKEN, Door, Round
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 OPEN = "/controlPlane/v1/event/triggered/sh.keptn.event.test.triggered"
 EXECUTION = "/controlPlane/v1/sequence-execution"
 EVENTS = "/mongodb-datastore/event"
