@@ -149,17 +149,19 @@ class Lifecycle:
         await self._ledger.write(transact)
         self.wake()
 
-    async def owe_another(self, run_id: int) -> None:
+    async def owe_another(self, run_id: int, owed: int | None = None) -> None:
         """Note that one more `started` of this run has arrived, or may have.
 
         Keptn waits for as many `finished` as it counted `started`, and ignores one too many.
+        `owed` is how many were owed when this was seen: who sees it second changes nothing.
         """
         now = self._clock.now()
 
         def transact(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE runs SET owed = owed + 1 WHERE id = ?", (run_id,))
+            sql = "UPDATE runs SET owed = owed + 1 WHERE id = ? AND owed = coalesce(?, owed)"
+            changed = db.execute(sql, (run_id, owed)).rowcount
             run = rows.run(db, run_id)
-            if run.state == "answered" and run.outcome:
+            if changed and run.state == "answered" and run.outcome:
                 outcome = Outcome(**json.loads(run.outcome))
                 message = self._finished(parse.restore(run.event), outcome, now, run.owed - 1)
                 _post(db, run.id, KEPTN, "finished", message.body, now)

@@ -1,5 +1,6 @@
 """`firstmate runs`, `logs` and `why`: reads the ledger beside a running or a stopped service."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -31,21 +32,23 @@ _MEANING = {
 
 def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
     """A line for each of the newest runs, oldest first, and then for each change."""
-    ledger, clock, shown = open_ledger(), Clock(), dict[int, float]()
-    while True:
-        for run in rows.recent_runs(ledger, SHOWN, ignored=ignored):
-            if shown.get(run.id) != run.changed:
-                shown[run.id] = run.changed
-                yield json.dumps(_facts(run)) if as_json else _line(run)
-        if not follow:
-            return
-        clock.pause(FOLLOW_SECONDS)
+    clock, shown = Clock(), dict[int, float]()
+    with open_ledger() as ledger:
+        while True:
+            for run in rows.recent_runs(ledger, SHOWN, ignored=ignored):
+                if shown.get(run.id) != run.changed:
+                    shown[run.id] = run.changed
+                    yield json.dumps(_facts(run)) if as_json else _line(run)
+            if not follow:
+                return
+            clock.pause(FOLLOW_SECONDS)
 
 
 def logs(wanted: str) -> Iterator[str]:
     """The output of a run's tasks, each under a heading."""
-    ledger = open_ledger()
-    for task in rows.tasks(ledger, find(ledger, wanted).id):
+    with open_ledger() as ledger:
+        tasks = rows.tasks(ledger, find(ledger, wanted).id)
+    for task in tasks:
         yield f"=== {task.name} ==="
         yield output(settings.load().data_dir, task.key).text().rstrip("\n")
 
@@ -61,15 +64,11 @@ def why(event_id: str, *, as_json: bool) -> str:
     Raises:
         Permanent: it never came here.
     """
-    ledger = open_ledger()
-    try:
+    with open_ledger() as ledger:
+        if not rows.run_of_event(ledger, event_id) and (old := rows.tombstone(ledger, event_id)):
+            return f"{event_id}: {old['outcome']} on {_when(old['at'])}; no more is kept of it"
         run = find(ledger, event_id)
-    except Permanent:
-        buried = rows.tombstone(ledger, event_id)
-        if not buried:
-            raise
-        return f"{event_id}: {buried['outcome']} on {_when(buried['at'])}; no more is kept of it"
-    letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
+        letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
         told = [{**asdict(one), "body": None} for one in letters]
         return json.dumps({**_facts(run), "messages": told, "tasks": [asdict(t) for t in tasks]})
@@ -84,7 +83,8 @@ def why(event_id: str, *, as_json: bool) -> str:
     return "\n".join(lines)
 
 
-def open_ledger() -> sqlite3.Connection:
+@contextlib.contextmanager
+def open_ledger() -> Iterator[sqlite3.Connection]:
     """The ledger of DATA_DIR, for reading.
 
     Raises:
@@ -93,9 +93,9 @@ def open_ledger() -> sqlite3.Connection:
     path = settings.load().data_dir / store.FILE_NAME
     if not path.exists():
         raise Permanent(f"no ledger in DATA_DIR {path.parent}: no service ever ran on it")
-    ledger = store.connect(path, read_only=True)
-    schema.require_known(ledger)
-    return ledger
+    with contextlib.closing(store.connect(path, read_only=True)) as ledger:
+        schema.require_known(ledger)
+        yield ledger
 
 
 def find(ledger: sqlite3.Connection, wanted: str) -> Run:

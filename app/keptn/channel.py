@@ -46,8 +46,8 @@ class KeptnChannel(Channel):
             return set()
         found = await lookup.arrived(self._api, self._event(answers[0]), self._core.source)
         run = rows.run(self._core.ledger.reader, answers[0].run)
-        for _ in range(run.owed, found.started):  # a sidecar may hand on one `started` twice
-            await self._core.lifecycle.owe_another(run.id)
+        for owed in range(run.owed, found.started):  # a sidecar may hand on one `started` twice
+            await self._core.lifecycle.owe_another(run.id, owed)
         return {one.id for one in answers if found.has(one.kind, self._copy(one))}
 
     async def wants(self, letter: Letter) -> bool:

@@ -44,9 +44,12 @@ class Ledger:
         self._reserve.hold()
         path = folder / FILE_NAME
         self._connection = connect(path)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        schema.prepare(self._connection)
+        with contextlib.ExitStack() as unless_prepared:
+            unless_prepared.callback(self._connection.close)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            schema.prepare(self._connection)
+            unless_prepared.pop_all()
         self.reader = connect(path)
         self.reader.execute("PRAGMA query_only = ON")
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
