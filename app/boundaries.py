@@ -16,7 +16,8 @@ NAMES = (
     "child ended",
     "exit seen",
 )
-"""In the order of a run. `forked` and `child ended` are reached in the supervisor."""
+"""In the order of a run. `forked` and `child ended` are reached in the supervisor, `sent` in the
+HTTP client, between a request's last byte and its reply."""
 
 
 def reached(name: str) -> None:

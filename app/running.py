@@ -4,7 +4,7 @@ When a run may start, and how many at a time, is decided in `app.worker`.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.core import Core
 from app.engines.contract import Ended, Engine
@@ -165,9 +165,7 @@ def _noted(outcome: Outcome, unheeded: list[str]) -> Outcome:
     if not unheeded:
         return outcome
     note = f"Without effect on this engine: {', '.join(unheeded)}\n"
-    return Outcome(
-        outcome.status, outcome.result, outcome.message + note, outcome.reason, outcome.data
-    )
+    return replace(outcome, message=outcome.message + note)
 
 
 def _deadline(task: Task) -> int:

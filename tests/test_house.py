@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from app import notifiers
+from app import boundaries, notifiers
 from app.cli import main
 from app.metrics import Metrics
 from app.outbound import Outbound
 from docs.settings import page
+from tests.crash.matrix import BOUNDARIES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -98,3 +99,11 @@ def test_no_module_is_a_drawer() -> None:
     names = {path.stem for path in (ROOT / "app").rglob("*.py")}
 
     assert not names & {"util", "utils", "common", "helpers", "models", "types"}
+
+
+def test_every_boundary_is_reached_somewhere_and_is_in_the_crash_matrix() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    reached = set(re.findall(r"reached\(\"([^\"]+)\"\)", code)) | {"sent"}
+
+    assert reached == set(boundaries.NAMES)
+    assert reached <= set(BOUNDARIES)

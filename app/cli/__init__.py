@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 it failed or was not found, 2 wrong usage, 130 interrupted
 module is imported only when it runs, so that reading the ledger starts fast.
 """
 
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,6 @@ def _version() -> str:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-in_scope: list[Callable[[Any], Any]] = [
-    click.option("--project", required=True, help="Keptn project."),
-    click.option("--stage", required=True, help="Keptn stage."),
-    click.option("--service", required=True, help="Keptn service."),
-]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,7 +10,7 @@ class Work:
     """One container's worth of work, as the job config asks for it.
 
     `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
-    `/keptn`, `keys` the keys that the task has in its file.
+    `/keptn`.
     """
 
     image: str
@@ -20,7 +20,6 @@ class Work:
     working_dir: str
     deadline: float
     mounted_env: frozenset[str] = frozenset()
-    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,5 +26,4 @@ def work(task: Task, event: Event) -> Work:
         working_dir=task.working_dir,
         deadline=float(deadline),
         mounted_env=frozenset(one.name for one in task.env if one.value_from == "string"),
-        keys=frozenset(task.model_dump(by_alias=True, exclude_unset=True)),
     )
