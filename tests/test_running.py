@@ -1,7 +1,6 @@
 """A pinned plan is done action by action, task by task, on real processes; and what comes of it."""
 
 import json
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -293,11 +292,3 @@ def test_of_several_outcomes_the_worst_is_the_answer(
 def test_the_first_reason_is_the_answers_reason() -> None:
     fine = Outcome("succeeded", "pass", "")
     assert worst([fine, errored("timeout", ""), errored("run", "")]).reason == "timeout"
-
-
-async def test_one_event_cannot_have_two_outcomes(core: Core) -> None:
-    bench = Bench(core, InstantEngine())
-    errand = await bench.plan(action("Act"))
-    await bench.perform(errand)
-    with pytest.raises((RuntimeError, sqlite3.Error)):
-        await bench.runner.perform(errand)

@@ -13,6 +13,7 @@ from app.ledger import rows
 from app.ledger.rows import Letter
 from app.outbound import NotSent, Unclear
 from app.senders import Channel, Sender
+from tests.clocks import FastClock
 from tests.conftest import event
 from tests.ship import eventually
 
@@ -52,6 +53,11 @@ class Wire(Channel):
 
     async def arrived(self, letters: Sequence[Letter]) -> set[int]:
         return self.has & {letter.id for letter in letters}
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    return FastClock(speed=100)
 
 
 @pytest.fixture
@@ -144,7 +150,7 @@ async def test_a_letter_that_goes_again_slowly_is_not_sent_a_second_time_meanwhi
         await eventually(lambda: states(core, run_id) == ["sent", "sent"])
         wire.gate.clear()
         await eventually(lambda: len(wire.under_way) == 1)
-        for _ in range(20):
+        for _ in range(8):
             await core.clock.sleep(1)
             core.lifecycle.wake()
         wire.gate.set()

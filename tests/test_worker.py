@@ -60,6 +60,7 @@ def lines(captain: Captain, file: Path) -> None:
     captain.put(config("sh", "-c", f"echo $ID >> {file}", env=[entry]))
 
 
+@pytest.mark.slow
 async def test_no_more_runs_work_at_a_time_than_there_are_slots(
     begin: Start, captain: Captain
 ) -> None:

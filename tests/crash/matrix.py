@@ -80,7 +80,7 @@ MODES = (
     Mode("401 once", _once("401", *BOTH)),
     Mode("429 with Retry-After", _once("429", *BOTH, seconds=1.0)),
     Mode("triggered delivered twice", deliveries=2),
-    Mode("reordered", _once("reorder", *BOTH, seconds=0.3)),
+    Mode("reordered", _once("reorder", *BOTH, seconds=0.7)),
     Mode("started counted twice", _once("duplicate", "started"), surplus=1, transports=SIDECAR),
     Mode("finished counted twice", _once("duplicate", "finished"), surplus=1),
     Mode("nothing can be asked", (*_once("accept_drop_reply", "started"), MUTE), mute=True),

@@ -10,7 +10,7 @@ from tests.crash.killing import Kill
 from tests.crash.matrix import BOUNDARIES, MODES, PLANE, SLOWEST, Result, Round, play
 from tests.strict.client import StrictKeptn
 
-AT_ONCE = 6
+AT_ONCE = 8
 """Rounds at a time; most of a round is spent waiting."""
 
 _MODES = (*MODES, PLANE)

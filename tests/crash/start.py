@@ -25,7 +25,7 @@ ARMED_SUPERVISOR = "tests.crash.armed_supervisor"
 
 def hurry() -> None:
     """Shorten the waits, keeping their order: a settle time is longer than Keptn's own delays."""
-    senders.SETTLE_SECONDS = 0.5
+    senders.SETTLE_SECONDS = 1.0
     senders.FIRST_DELAY = 0.05
     senders.LONGEST_DELAY = 1.0
     outbound.UNAUTHORIZED_SECONDS = 0.5

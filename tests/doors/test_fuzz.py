@@ -42,26 +42,26 @@ async def lives(ship: Ship) -> bool:
     return (await ship.post(document(id=str(uuid.uuid4())))).status_code == 202
 
 
-@pytest.mark.parametrize("name", corpus.BODIES)
-async def test_no_body_makes_the_door_fail(ship: Ship, name: str) -> None:
-    for mode, headers in {"structured": corpus.JSON, "binary": corpus.BINARY}.items():
-        whole = request(headers, corpus.BODIES[name], f"{name}, {mode}")
-        assert await status(ship, whole) in REFUSED | {202}
+async def test_no_body_makes_the_door_fail(ship: Ship) -> None:
+    for name, body in corpus.BODIES.items():
+        for mode, headers in {"structured": corpus.JSON, "binary": corpus.BINARY}.items():
+            got = await status(ship, request(headers, body, f"{name}, {mode}"))
+            assert got in REFUSED | {202}, (name, mode)
     assert await lives(ship)
 
 
-@pytest.mark.parametrize("name", corpus.HEADERS)
-async def test_no_header_makes_the_door_fail(ship: Ship, name: str) -> None:
-    for body in (corpus.GOOD, corpus.DATA, b""):
-        whole = request(corpus.HEADERS[name], body, name)
-        assert await status(ship, whole) in REFUSED | {202}
+async def test_no_header_makes_the_door_fail(ship: Ship) -> None:
+    for name, headers in corpus.HEADERS.items():
+        for body in (corpus.GOOD, corpus.DATA, b""):
+            got = await status(ship, request(headers, body, name))
+            assert got in REFUSED | {202}, (name, body)
     assert await lives(ship)
 
 
-@pytest.mark.parametrize("name", corpus.RAW)
-async def test_no_bytes_make_the_door_fail(ship: Ship, name: str) -> None:
-    assert await status(ship, corpus.RAW[name], hang_up=True) in REFUSED | {0, 202, 405}
-    assert await lives(ship)
+async def test_no_bytes_make_the_door_fail(ship: Ship) -> None:
+    for name, whole in corpus.RAW.items():
+        assert await status(ship, whole, hang_up=True) in REFUSED | {0, 202, 405}, name
+        assert await lives(ship), name
 
 
 async def test_a_sender_that_hangs_up_harms_nobody(ship: Ship) -> None:

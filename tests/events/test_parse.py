@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadEvent
@@ -189,6 +189,7 @@ def test_what_is_stored_is_what_came() -> None:
     assert parse.restore(parse.stored(came)) == came
 
 
+@settings(max_examples=50)
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_raise_anything_but_a_bad_event(body: bytes) -> None:
     for headers in (STRUCTURED, BINARY):
@@ -196,6 +197,7 @@ def test_no_bytes_raise_anything_but_a_bad_event(body: bytes) -> None:
             parse.parse(headers, body)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(TRIGGERED)), ANY_JSON), ANY_JSON)
 def test_no_attribute_raises_anything_but_a_bad_event(odd: dict[str, Any], data: Any) -> None:
     for one in ({**TRIGGERED, **odd}, {**TRIGGERED, "data": data}):
@@ -206,6 +208,7 @@ def test_no_attribute_raises_anything_but_a_bad_event(odd: dict[str, Any], data:
         assert parse.restore(parse.stored(found)).id == found.id
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(BINARY)), st.text()))
 def test_no_header_raises_anything_but_a_bad_event(odd: dict[str, str]) -> None:
     with contextlib.suppress(BadEvent):

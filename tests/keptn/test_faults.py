@@ -165,7 +165,7 @@ async def test_a_very_late_started_is_sent_only_if_keptn_still_waits(
     start: Callable[..., Ship], captain: Captain, clock: FastClock
 ) -> None:
     captain.put(config("true"))
-    captain.fault("429", kind_of_event="started", times=None, seconds=100)
+    captain.fault("429", kind_of_event="started", times=None, seconds=20)
     ship = start(engine=InstantEngine(), **connection(captain.keptn, "api"))
     waiting = await captain.trigger(ship.door)
     await eventually(lambda: any("429" in one.note for one in ship.letters(waiting)))

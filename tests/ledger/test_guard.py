@@ -67,6 +67,7 @@ def test_an_odd_lock_file_does_no_harm(tmp_path: Path, text: str) -> None:
     lock.release()
 
 
+@pytest.mark.slow
 async def test_a_second_service_on_the_same_folder_does_not_start(
     start: Callable[..., Ship], tmp_path: Path
 ) -> None:
