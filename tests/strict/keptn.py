@@ -11,6 +11,8 @@ import sys
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -77,7 +79,10 @@ async def serve(port: int, options: Options, *, tethered: bool) -> None:
     """Run for ever, or until the process that started us is gone and our standard input ends."""
     listener = Listener(port)
     keptn = Keptn(options, listener.refuse)
-    await listener.open(Starlette(routes=[control.mount(keptn), *routes(keptn)]))
+    # A client that was killed in the middle of its request is nothing to report.
+    gone = {ClientDisconnect: lambda *_: Response(status_code=400)}
+    app = Starlette(routes=[control.mount(keptn), *routes(keptn)], exception_handlers=gone)
+    await listener.open(app)
     print(json.dumps({"port": listener.port}), flush=True)
     await (asyncio.to_thread(sys.stdin.read) if tethered else asyncio.Event().wait())
 
