@@ -31,8 +31,9 @@ class Clock:
 
     async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
         """Until the event is set or the seconds (None: for ever) have passed."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+        with contextlib.suppress(TimeoutError):  # wait_for can lose a cancellation (Python 3.11)
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     def jitter(self) -> float:
         """A factor between 0.5 and 1, so that many retries do not come back together."""

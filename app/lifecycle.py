@@ -201,22 +201,17 @@ class Lifecycle:
 
 
 def _insert(db: sqlite3.Connection, event: Event, reason: str, now: float) -> int | None:
-    state = "ignored" if reason else "received"
-    seen = db.execute(
-        "INSERT INTO seen (event_id, outcome, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        (event.id, state, now),
-    )
-    if not seen.rowcount:
+    if db.execute("SELECT 1 FROM seen WHERE event_id = ?", (event.id,)).fetchone():
         return None
-    stored = "" if reason else parse.stored(event)
+    state, stored = ("ignored", "") if reason else ("received", parse.stored(event))
     scope = [event.named(key) for key in ("project", "stage", "service")]
     times = (build.seconds(event.time) or now, now, now)
-    values = (event.id, state, reason, event.type, event.shkeptncontext, *scope, stored, *times)
-    return db.execute(
+    new = db.execute(
         "INSERT INTO runs (event_id, state, reason, type, context, project, stage, service, event,"
-        " happened, received, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-        values,
-    ).lastrowid
+        " happened, received, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+        (event.id, state, reason, event.type, event.shkeptncontext, *scope, stored, *times),
+    )
+    return new.lastrowid if new.rowcount else None
 
 
 def _move(db: sqlite3.Connection, run_id: int, state: str, now: float, **columns: str) -> None:
@@ -230,10 +225,6 @@ def _move(db: sqlite3.Connection, run_id: int, state: str, now: float, **columns
     )
     if not moved.rowcount:
         raise RuntimeError(f"run {run_id} cannot become {state}: it is not in {sources}")
-    db.execute(
-        "UPDATE seen SET outcome = ? WHERE event_id = (SELECT event_id FROM runs WHERE id = ?)",
-        (state, run_id),
-    )
 
 
 def _post(

@@ -73,9 +73,11 @@ async def sending(core: Core, wire: Wire, in_flight: int = 32) -> AsyncIterator[
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     task = asyncio.create_task(sender.run())
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert faults == []
     assert not wire.collided
 

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -15,7 +16,9 @@ from app.ledger.store import LedgerFull
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+"""The Host headers of those who mean this machine."""
+
 RETRY_SECONDS = "5"
 _LOG = logging.getLogger(__name__)
 
@@ -69,8 +72,8 @@ class Door:
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         """What is wrong before the body is read."""
-        host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-        if self._loopback and host not in LOOPBACK_NAMES:
+        host = request.headers.get("host", "")
+        if self._loopback and not LOOPBACK.fullmatch(host):
             return 403, f"Host {host!r} is not this machine; ask for localhost or 127.0.0.1"
         if self._token and not self._knows(request):
             return 401, "a valid token is needed, in the header x-token or as bearer"

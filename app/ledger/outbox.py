@@ -69,12 +69,10 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
         for run_id in ids
         for row in db.execute("SELECT key FROM tasks WHERE run = ?", run_id).fetchall()
     ]
+    bury = "INSERT OR IGNORE INTO seen SELECT event_id, state, changed FROM runs WHERE id = ?"
+    db.executemany(bury, ids)
     db.executemany("DELETE FROM outbox WHERE run = ?", ids)
     db.executemany("DELETE FROM tasks WHERE run = ?", ids)
     db.executemany("DELETE FROM runs WHERE id = ?", ids)
-    db.execute(
-        "DELETE FROM seen WHERE at < ? AND outcome IN ('ignored', 'answered', 'refused')"
-        " AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = seen.event_id)",
-        (seen_before,),
-    )
+    db.execute("DELETE FROM seen WHERE at < ?", (seen_before,))
     return keys

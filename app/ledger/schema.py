@@ -8,7 +8,7 @@ from app.errors import Permanent
 VERSION = 1
 
 _TABLES = (
-    # Every event id ever accepted; it outlives the run, so that no old event is run again.
+    # The ids of events whose runs are forgotten, so that no old event is run again.
     """CREATE TABLE seen (
         event_id TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE runs (
