@@ -1,7 +1,7 @@
 # Two stages: wheels are made with a compiler's image at hand, and run without it, not as root.
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY requirements.txt pyproject.toml README.md ./
+COPY requirements.txt pyproject.toml README.md LICENSE ./
 COPY app app
 RUN python -m venv /opt/firstmate \
  && /opt/firstmate/bin/pip install --no-cache-dir -r requirements.txt \
