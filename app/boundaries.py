@@ -5,8 +5,8 @@ here.
 """
 
 NAMES = (
-    "accept committed",
     "schema half made",
+    "accept committed",
     "plan committed",
     "intent committed",
     "sent",
