@@ -14,7 +14,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: .venv/run ## show two sequences from trigger to answer, on this machine
-	@$(BIN)/firstmate demo
+	@$(BIN)/python examples/demo.py
 
 test: .venv/dev ## lint, then every test but the soak
 	@$(MAKE) --no-print-directory lint

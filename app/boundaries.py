@@ -12,9 +12,11 @@ NAMES = (
     "sent",
     "reply received",
     "launch committed",
+    "files written",
     "forked",
     "child ended",
     "exit seen",
+    "container found",
 )
 """In the order of a run. `forked` and `child ended` are reached in the supervisor, `sent` in the
 HTTP client, between a request's last byte and its reply."""

@@ -3,12 +3,13 @@
 Only values are handed around here; each part gets the rest of what it needs by itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.clock import Clock
 from app.ledger.store import Ledger
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
+from app.tracing import Tracer
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,4 @@ class Core:
     clock: Clock
     metrics: Metrics
     source: str
+    tracer: Tracer = field(default_factory=Tracer)

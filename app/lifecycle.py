@@ -4,9 +4,10 @@ Nothing here waits for the network or decides what a job config means.
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from app import boundaries
 from app.clock import Clock
@@ -14,8 +15,10 @@ from app.events import build, parse
 from app.events.build import Message, Outcome
 from app.events.parse import Event
 from app.ledger import rows
-from app.ledger.rows import Run
+from app.ledger.rows import Run, TaskRow
 from app.ledger.store import Ledger
+from app.masking import Masks
+from app.naming import Place
 
 KEPTN = "keptn"
 """The destination of answers; every other destination is a notifier's name."""
@@ -30,19 +33,26 @@ TRANSITIONS = {
 }
 """State -> the states it can come from."""
 
+Announce = Callable[[Event | Message], Iterable[tuple[str, str]]]
+"""The letters, as (destination, body), that people get of an event; pure, from any thread."""
+
+_NOTICES = logging.getLogger("firstmate.notice")
+
 
 class Lifecycle:
     """The only writer of runs."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, source: str, notifiers: Iterable[str] = ()
+        self, ledger: Ledger, clock: Clock, source: str, announce: Announce = lambda _: ()
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._source = source
-        self._notifiers = tuple(notifiers)
+        self._announce = announce
         self.wake: Callable[[], None] = lambda: None
         """Called after a transition that wrote messages."""
+        self.masks = Masks()
+        """What every outcome and reason goes through before it is written."""
 
     async def accept(self, event: Event) -> tuple[str, int | None]:
         """Take an event.
@@ -54,15 +64,26 @@ class Lifecycle:
         reason = "" if event.task else "not a task's triggered event"
         if event.task and not build.answerable(event, self._source):
             reason = "its identity and labels leave no room for an answer"
-        run_id = await self._ledger.write(lambda db: _insert(db, event, reason, now), urgent=False)
+        ours = event.source == self._source
+        told = () if ours else tuple(self._announce(self.masks.event(event)))
+
+        def transact(db: sqlite3.Connection) -> int | None:
+            run_id = _insert(db, event, reason, now)
+            for destination, body in told if run_id is not None else ():
+                _post(db, run_id, destination, "notice", body, now)
+            return run_id
+
+        run_id = await self._ledger.write(transact, urgent=False)
         boundaries.reached("accept committed")
+        if told:
+            self.wake()
         if reason or run_id is None:
             return "duplicate" if run_id is None else "foreign", None
         return "new", run_id
 
     async def ignore(self, run: Run, reason: str, *, log: bool = False) -> None:
         """End a run in silence, keeping the reason; `log` also tells it to Keptn's Uniform log."""
-        now = self._clock.now()
+        now, reason = self._clock.now(), self.masks.text(reason)
 
         def transact(db: sqlite3.Connection) -> None:
             _move(db, run.id, "ignored", now, reason=reason, event=run.event if log else "")
@@ -78,75 +99,86 @@ class Lifecycle:
 
         def transact(db: sqlite3.Connection) -> None:
             _move(db, run.id, "planned", now, plan=plan)
-            message = build.started(event, self._source, now) if answered else None
-            self._tell(db, run, "planned", now, message)
+            if answered:
+                self._send(db, run, build.started(event, self._source, now), now)
 
         await self._ledger.write(transact)
         boundaries.reached("plan committed")
+        _say(run, "planned")
         self.wake()
 
     async def refuse_plan(self, run: Run, outcome: Outcome) -> None:
         """Answer an event that is ours but cannot be done: started and finished, nothing run."""
         event, now = parse.restore(run.event), self._clock.now()
+        outcome = self.masks.outcome(outcome)
 
         def transact(db: sqlite3.Connection) -> None:
             _move(db, run.id, "planned", now)
-            self._tell(db, run, "planned", now, build.started(event, self._source, now))
+            self._send(db, run, build.started(event, self._source, now), now)
             self._answer(db, run, event, outcome, now)
 
         await self._ledger.write(transact)
+        _say(run, f"answered {outcome.status} {outcome.result}")
         self.wake()
 
-    async def launch(self, run: Run, place: tuple[int, int], key: str, name: str) -> None:
+    async def launch(self, run: Run, place: Place, key: str, name: str) -> TaskRow:
         """Say, before it is done, that a task is about to be launched under this key."""
-        now = self._clock.now()
+        row = TaskRow(run.id, *place, key, name, self._clock.now(), None, None)
 
         def transact(db: sqlite3.Connection) -> None:
-            _move(db, run.id, "running", now)
+            _move(db, run.id, "running", row.launched)
             db.execute(
-                "INSERT INTO tasks (run, action, task, key, name, launched) VALUES (?,?,?,?,?,?)",
-                (run.id, *place, key, name, now),
+                "INSERT INTO tasks (run, action, task, attempt, key, name, launched)"
+                " VALUES (?,?,?,?,?,?,?)",
+                (run.id, *place, key, name, row.launched),
             )
-            self._tell(db, run, f"running {name}", now, None)
 
         await self._ledger.write(transact)
         boundaries.reached("launch committed")
+        _say(run, f"running {name}")
+        return row
 
-    async def end_task(self, run: Run, place: tuple[int, int], outcome: Outcome) -> None:
-        """Keep how a task ended."""
-        now = self._clock.now()
-        text = json.dumps(asdict(outcome))
-        sql = "UPDATE tasks SET ended = ?, outcome = ? WHERE run = ? AND action = ? AND task = ?"
-        await self._ledger.write(lambda db: db.execute(sql, (now, text, run.id, *place)).rowcount)
+    async def end_task(self, row: TaskRow, outcome: Outcome) -> TaskRow:
+        """Keep how an attempt at a task ended."""
+        text = json.dumps(asdict(self.masks.outcome(outcome)))
+        row = replace(row, ended=self._clock.now(), outcome=text)
+        sql = (
+            "UPDATE tasks SET ended = ?, outcome = ?"
+            " WHERE run = ? AND action = ? AND task = ? AND attempt = ?"
+        )
+        values = (row.ended, row.outcome, row.run, *row.place)
+        await self._ledger.write(lambda db: db.execute(sql, values).rowcount)
+        return row
 
     async def answer(self, run: Run, outcome: Outcome, *, answered: bool) -> None:
         """End a run with its outcome and, unless it was silent, owe Keptn the `finished`."""
         event, now = parse.restore(run.event), self._clock.now()
+        outcome = self.masks.outcome(outcome)
 
         def transact(db: sqlite3.Connection) -> None:
             if answered:
                 self._answer(db, run, event, outcome, now)
             else:
                 _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
-                self._tell(db, run, "answered silently", now, None)
 
         await self._ledger.write(transact)
+        _say(run, f"answered {outcome.status} {outcome.result}" if answered else "ended silently")
         self.wake()
 
     async def refuse(self, run_id: int, reason: str) -> None:
         """Close a run that Keptn does not want from us: what is still owed is dropped."""
         now = self._clock.now()
 
-        def transact(db: sqlite3.Connection) -> None:
+        def transact(db: sqlite3.Connection) -> Run:
             _move(db, run_id, "refused", now, reason=reason)
             db.execute(
                 "UPDATE outbox SET state = 'dropped', note = ? WHERE run = ? AND destination = ?"
                 " AND state IN ('ready', 'sending', 'sent')",
                 (reason, run_id, KEPTN),
             )
-            self._tell(db, rows.run(db, run_id), f"refused: {reason}", now, None)
+            return rows.run(db, run_id)
 
-        await self._ledger.write(transact)
+        _say(await self._ledger.write(transact), f"refused: {reason}")
         self.wake()
 
     async def owe_another(self, run_id: int, owed: int | None = None) -> None:
@@ -173,8 +205,7 @@ class Lifecycle:
         self, db: sqlite3.Connection, run: Run, event: Event, outcome: Outcome, now: float
     ) -> None:
         _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
-        first = self._finished(event, outcome, now, 0)
-        self._tell(db, run, f"answered {outcome.status} {outcome.result}", now, first)
+        self._send(db, run, self._finished(event, outcome, now, 0), now)
         for copy in range(1, rows.run(db, run.id).owed):
             message = self._finished(event, outcome, now, copy)
             _post(db, run.id, KEPTN, "finished", message.body, now)
@@ -182,22 +213,17 @@ class Lifecycle:
     def _finished(self, event: Event, outcome: Outcome, now: float, copy: int) -> Message:
         return build.finished(event, self._source, now, outcome, copy)
 
-    def _tell(
-        self, db: sqlite3.Connection, run: Run, phase: str, now: float, message: Message | None
-    ) -> None:
-        """Owe Keptn the message, and every notifier the transition.
+    def _send(self, db: sqlite3.Connection, run: Run, message: Message, now: float) -> None:
+        """Owe Keptn the message, and people what the routes say of it."""
+        _post(db, run.id, KEPTN, message.type.rpartition(".")[2], message.body, now)
+        for destination, body in self._announce(message):
+            _post(db, run.id, destination, "notice", body, now)
 
-        `log` gets a line of each; the others get the very event that Keptn gets, or nothing.
-        """
-        if message:
-            kind = message.type.rpartition(".")[2]
-            _post(db, run.id, KEPTN, kind, message.body, now)
-        for name in self._notifiers:
-            if name == "log":
-                line = f"{run.project}/{run.stage}/{run.service}: {run.type.split('.')[3]} {phase}"
-                _post(db, run.id, name, "notice", line, now)
-            elif message:
-                _post(db, run.id, name, "notice", message.body, now)
+
+def _say(run: Run, phase: str) -> None:
+    """A line of the log for a transition that is on disk; a crash in between may cost it."""
+    task = run.type.split(".")[3]
+    _NOTICES.info("%s/%s/%s: %s %s", run.project, run.stage, run.service, task, phase)
 
 
 def _insert(db: sqlite3.Connection, event: Event, reason: str, now: float) -> int | None:
@@ -228,7 +254,7 @@ def _move(db: sqlite3.Connection, run_id: int, state: str, now: float, **columns
 
 
 def _post(
-    db: sqlite3.Connection, run_id: int, destination: str, kind: str, body: str, now: float
+    db: sqlite3.Connection, run_id: int | None, destination: str, kind: str, body: str, now: float
 ) -> None:
     db.execute(
         "INSERT INTO outbox (run, destination, kind, body, state, attempts, due, written, note)"

@@ -13,26 +13,23 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import log, notifiers, serving
+from app import log, serving
 from app import settings as reading
 from app.clock import Clock
-from app.core import Core
+from app.couriers import Couriers
 from app.doors import ops
 from app.doors.push import Door
 from app.engines.contract import Engine
-from app.engines.none import NoEngine
-from app.engines.process import ProcessEngine
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
 from app.ledger import guard, outbox, rows
-from app.ledger.store import Ledger, LedgerFull
-from app.lifecycle import Lifecycle
-from app.metrics import Metrics
+from app.ledger.store import LedgerFull
+from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
-from app.planning import Planner
-from app.running import Runner
+from app.river import River
+from app.routes import Routes, Terms
 from app.senders import Sender
 from app.settings import Settings
 from app.worker import Worker
@@ -66,7 +63,6 @@ class Service:
         ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
         self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
         self._outbound = Outbound()
-        self._metrics = Metrics()
         self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
         self._api = KeptnApi(self._endpoint(), self._outbound)
         self._build_river(engine)
@@ -85,7 +81,7 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [sender.run() for sender in self._senders] + [self._prune()]
+        loops = [self._sender.run(), self._couriers.run(), self._prune()]
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -109,48 +105,45 @@ class Service:
 
     def _build_river(self, engine: Engine | None) -> None:
         settings, clock = self.settings, self._clock
-        channels = notifiers.configured(settings.forward_url, self._outbound)
-        self._ledger = Ledger(settings.data_dir)
-        names = [channel.name for channel in channels]
-        lifecycle = Lifecycle(self._ledger, clock, settings.source, names)
-        core = Core(self._ledger, lifecycle, clock, self._metrics, settings.source)
-        self._engine = engine or _engine(settings, clock)
-        runner = Runner(self._engine, core)
-        planner = Planner(self._api, clock, settings.owned)
-        self._worker = Worker(core, self._api, planner, runner, settings.slots)
-        channels.append(KeptnChannel(self._api, core, self._worker.refuse))
-        self._senders = [Sender(channel, core) for channel in channels]
-        lifecycle.wake = self._wake
-        self._lifecycle = lifecycle
+        routes = routes_for(settings, self._outbound)
+        self._river = river = River(
+            settings, clock, self._api, announce=routes.announce, engine=engine
+        )
+        slots = settings.slots(river.engine.name)
+        self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
+        self._sender = Sender(KeptnChannel(self._api, river.core, self._worker.refuse), river.core)
+        self._couriers = Couriers(routes.refreshed, river.core)
+        river.lifecycle.wake = self._wake
         self._watch()
 
     def _wake(self) -> None:
-        for sender in self._senders:
-            sender.wake()
+        self._sender.wake()
+        self._couriers.wake()
 
     def _watch(self) -> None:
         """The figures that are read from the ledger when asked for."""
-        reader, now = self._ledger.reader, self._clock.now
+        reader, now = self._river.ledger.reader, self._clock.now
 
         def age(since: float | None) -> float:
             return max(0.0, now() - since) if since else 0.0
 
-        gauge = self._metrics.gauge
+        gauge = self._river.metrics.gauge
         gauge("running", "Runs that hold a slot", lambda: self._worker.running)
         gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
-        gauge("outbox_age_seconds", "Age of the oldest", lambda: age(rows.oldest_letter(reader)))
+        owed = functools.partial(rows.oldest_letter, reader, KEPTN)
+        gauge("outbox_age_seconds", "Age of the oldest message to Keptn", lambda: age(owed()))
 
     def _applications(self) -> list[tuple[FastAPI, Any]]:
         settings = self.settings
         door = Door(
-            self._lifecycle,
-            self._metrics,
+            self._river.lifecycle,
+            self._river.metrics,
             self._worker.take,
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        ready = ops.create(self._metrics, lambda: not self._stop.is_set())
+        ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
         served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
 
@@ -187,6 +180,7 @@ class Service:
             "ops": serving.url(self.ops),
             "answers": self._api.endpoint.events,
             "api": self._api.endpoint.base if self.plane else "",
+            "engine": self._river.engine.name,
         }
         self.token_file = self.settings.data_dir / reading.TOKEN_FILE
         self._lock.describe(self.places)
@@ -201,15 +195,14 @@ class Service:
                 prune = functools.partial(
                     outbox.prune, runs_before=runs, seen_before=ids, limit=PRUNED_AT_ONCE
                 )
-                keys = await self._ledger.write(prune)
+                keys = await self._river.ledger.write(prune)
             for key in keys:
-                self._engine.forget(key)
+                self._river.engine.forget(key)
             await self._clock.sleep(1.0 if keys else PRUNE_SECONDS)
 
     async def _close(self) -> None:
-        await self._engine.close()
+        await self._river.close()
         await self._outbound.close()
-        self._ledger.close()
         if self.plane:
             self.plane.close()
         self._lock.release()
@@ -264,10 +257,10 @@ def _heed_signals(service: Service) -> None:
         asyncio.get_running_loop().add_signal_handler(number, heed)
 
 
-def _engine(settings: Settings, clock: Clock) -> Engine:
-    if settings.in_cluster and settings.runner == "auto":
-        return NoEngine()
-    return ProcessEngine(settings.data_dir / "jobs", clock, os.environ)
+def routes_for(settings: Settings, outbound: Outbound) -> Routes:
+    """Who is told of what, by ROUTES_FILE and FORWARD_URL."""
+    given = (settings.routes_file, settings.forward_url, settings.bridge_url)
+    return Routes(Terms(*given, environ=os.environ), outbound)
 
 
 def _named(work: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":

@@ -5,6 +5,7 @@ The caller says what to send, never how often; nothing of a header or a body get
 
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -42,6 +43,14 @@ class Refused(Permanent):
         """Whether the reply had a message in Keptn's form, so that it is Keptn who refuses."""
 
 
+@dataclass(frozen=True, slots=True)
+class SecretUrl:
+    """A URL that nobody may read: errors name its owner instead, and nothing that the peer said."""
+
+    owner: str
+    url: str = field(repr=False)
+
+
 class Outbound:
     """Clients for everything that goes out, one for each request that is on its way.
 
@@ -61,7 +70,7 @@ class Outbound:
     async def request(
         self,
         method: str,
-        url: str,
+        url: str | SecretUrl,
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
@@ -74,19 +83,19 @@ class Outbound:
             Unclear: the connection broke, no reply came in time, or a server failed.
             Refused: the request itself is at fault, or there is nothing (404).
         """
-        target = httpx.URL(url)
+        target, place = url.url if isinstance(url, SecretUrl) else url, _place(url)
         client = self._idle.pop() if self._idle else self._client()
         try:
             reply = await client.request(
                 method, target, headers=headers, params=params, content=content
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            raise NotSent(f"{_place(target)}: no connection ({type(error).__name__})") from None
+            raise NotSent(f"{place}: no connection ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unclear(f"{_place(target)}: no reply ({type(error).__name__})") from None
+            raise Unclear(f"{place}: no reply ({type(error).__name__})") from None
         finally:
             self._idle.append(client)
-        return _judge(target, reply)
+        return _judge(reply, place, "" if isinstance(url, SecretUrl) else _said(reply))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -94,12 +103,11 @@ class Outbound:
             await client.aclose()
 
 
-def _judge(target: httpx.URL, reply: httpx.Response) -> httpx.Response:
+def _judge(reply: httpx.Response, place: str, said: str) -> httpx.Response:
     status = reply.status_code
     if reply.is_success:
         return reply
-    said = _said(reply)
-    text = f"{_place(target)}: status {status}{said}"
+    text = f"{place}: status {status}{said}"
     if status in (401, 403):
         raise NotSent(text, after=UNAUTHORIZED_SECONDS)
     if status in (404, *_OUR_FAULT):
@@ -128,6 +136,9 @@ def _said(reply: httpx.Response) -> str:
     return f" ({found[:200]})" if isinstance(found, str) else ""
 
 
-def _place(target: httpx.URL) -> str:
+def _place(url: str | SecretUrl) -> str:
     """Host and path without what may hold a secret: user, query and long path parts."""
+    if isinstance(url, SecretUrl):
+        return url.owner
+    target = httpx.URL(url)
     return f"{target.host}:{target.port or target.scheme} {target.path[:80]}"

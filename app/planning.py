@@ -6,16 +6,18 @@ Planning reads; it changes no run, launches nothing, and never waits for a slot.
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from app.clock import Clock
+from app.document.typed import FileError
 from app.errors import Temporary
 from app.events import parse
 from app.events.build import Outcome, errored
 from app.events.parse import Event
 from app.jobconfig.env import event_map
 from app.jobconfig.match import matching, name_matches
-from app.jobconfig.read import ConfigError, JobConfig, read, readable_event_names
-from app.keptn.api import CONFIG_RESOURCE, KeptnApi, Resource
+from app.jobconfig.read import JobConfig, read, readable_event_names
+from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
 from app.ledger.rows import Run
 from app.outbound import Refused
 
@@ -23,14 +25,14 @@ LATE_SECONDS = 120.0
 """An event older than this is first asked for: Keptn may have closed it meanwhile."""
 
 CLOSED = "Keptn no longer waits for an answer to this event"
-LEVELS = ("service", "stage", "project")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be done, whatever changes in Keptn: the config's text and the chosen actions.
 
-    `answered` is false when all of them are silent: then Keptn hears nothing.
+    `answered` is false when all of them are silent: then Keptn hears nothing. `commit` is where
+    the tasks' files are read; without one they are read as they are then.
     """
 
     config: str
@@ -38,6 +40,7 @@ class Plan:
     version: str
     actions: tuple[int, ...]
     answered: bool
+    commit: str = ""
 
     def dump(self) -> str:
         """The plan as text, for the ledger."""
@@ -70,11 +73,22 @@ Decision = Plan | Ignore | Outcome
 """Run this, be silent, or answer at once with this outcome."""
 
 
+class Keptn(Protocol):
+    """Who knows whether an event still waits for its answer."""
+
+    async def is_open(self, event: Event) -> bool:
+        """Asked of an event that comes late; errors are those of `app.outbound`."""
+        ...
+
+
 class Planner:
     """Decides; asks Keptn for what it needs to know."""
 
-    def __init__(self, api: KeptnApi, clock: Clock, owned_tasks: Collection[str]) -> None:
+    def __init__(
+        self, api: Keptn, resources: Source, clock: Clock, owned_tasks: Collection[str]
+    ) -> None:
         self._api = api
+        self._resources = resources
         self._clock = clock
         self._owned = owned_tasks
 
@@ -97,21 +111,21 @@ class Planner:
             return Ignore("no config", f"no {CONFIG_RESOURCE} on any level of {scope}")
         try:
             config = read(resource.text, place(resource.level))
-        except ConfigError as error:
+        except FileError as error:
             return self._broken(event, resource, error)
         return _choose(config, event, resource)
 
     async def _find_config(self, event: Event) -> Resource | None:
         """The first level that has a config decides; only a clear "not there" leads to the next."""
-        for level in LEVELS:
-            found = await self._api.resource(event, CONFIG_RESOURCE, level)
+        for level in SCOPES:
+            found = await self._resources.read(event, CONFIG_RESOURCE, level, event.gitcommitid)
             if found is not None:
                 return found
         return None
 
-    def _broken(self, event: Event, resource: Resource, error: ConfigError) -> Decision:
+    def _broken(self, event: Event, resource: Resource, error: FileError) -> Decision:
         """A config that cannot be read is ours to answer only if the event was meant for it."""
-        ours = any(_could_match(name, event.type) for name in readable_event_names(resource.text))
+        ours = any(name_matches(name, event.type) for name in readable_event_names(resource.text))
         owned = "*" in self._owned or event.task in self._owned
         if ours or owned:
             return errored("config", f"the job config cannot be used: {error}")
@@ -123,13 +137,6 @@ def place(level: str) -> str:
     return f"{CONFIG_RESOURCE} ({level} level)"
 
 
-def _could_match(pattern: str, event_type: str) -> bool:
-    try:
-        return name_matches(pattern, event_type)
-    except ValueError:  # the pattern itself may be what is broken
-        return False
-
-
 def _choose(config: JobConfig, event: Event, resource: Resource) -> Plan | Ignore:
     chosen = tuple(matching(config, event_map(event)))
     if not chosen:
@@ -137,4 +144,6 @@ def _choose(config: JobConfig, event: Event, resource: Resource) -> Plan | Ignor
         where = f"{place(resource.level)} at version {resource.version or 'unknown'}"
         return Ignore("no match", f"no action matches {event.type} in {where}; it has: {names}")
     answered = any(not config.actions[index].silent for index in chosen)
-    return Plan(resource.text, resource.level, resource.version, chosen, answered)
+    level, version = resource.level, resource.version
+    commit = event.gitcommitid or (version if level != "project" else "")
+    return Plan(resource.text, level, version, chosen, answered, commit)

@@ -1,6 +1,7 @@
-"""Doing a pinned plan: action by action, task by task, each launched at most once.
+"""Doing a pinned plan: action by action, task by task, each attempt launched at most once.
 
-When a run may start, and how many at a time, is decided in `app.worker`.
+When a run may start, and how many at a time, is decided in `app.worker`; what an end comes to, in
+`app.results`.
 """
 
 import json
@@ -10,17 +11,25 @@ from app.core import Core
 from app.engines.contract import Ended, Engine
 from app.errors import Permanent
 from app.events import parse
-from app.events.build import Outcome, Result, Status, errored
+from app.events.build import Outcome, Status, errored, timestamp
 from app.events.parse import Event
-from app.jobconfig.read import Action, Task
+from app.jobconfig.read import Action, JobConfig, Task
 from app.ledger import rows
 from app.ledger.rows import Run, TaskRow
-from app.naming import launch_key
+from app.naming import Place, launch_key
 from app.planning import Plan
+from app.results import BADNESS, Defaults, Limit, judge
 from app.tasks import image
+from app.tasks.image import Supplies
 
-TAIL_CHARACTERS = 40 * 1024
-"""How much of a task's output stands in the answer; an event has room for 48 KiB in all."""
+RETRIED = ("create", "start", "run", "timeout", "interrupted")
+"""The reasons for which a task that asks for retries is launched again."""
+
+_STATUSES: tuple[Status, ...] = ("errored", "unknown", "succeeded")
+_WHOLE_TASK = "activeDeadlineSeconds, or TASK_DEADLINE_SECONDS of the operator"
+
+FIRST_PAUSE, LONGEST_PAUSE = 10.0, 360.0
+"""Seconds from the end of an attempt to the next, doubling from the first: those of Kubernetes."""
 
 
 class Stopping(Exception):
@@ -34,7 +43,7 @@ class Errand:
     run: Run
     plan: Plan
     event: Event
-    done: dict[tuple[int, int], TaskRow]
+    done: dict[Place, TaskRow]
     current: str = ""
     cancelled: str = ""
 
@@ -42,9 +51,13 @@ class Errand:
 class Runner:
     """Does plans on an engine."""
 
-    def __init__(self, engine: Engine, core: Core) -> None:
+    def __init__(
+        self, engine: Engine, core: Core, supplies: Supplies, defaults: Defaults | None = None
+    ) -> None:
         self._engine = engine
         self._core = core
+        self._supplies = supplies
+        self._defaults = defaults or Defaults()
         self._ledger = core.ledger
         self._lifecycle = core.lifecycle
         self._clock = core.clock
@@ -52,7 +65,7 @@ class Runner:
 
     def begin(self, run: Run) -> Errand:
         """Take up a run where the ledger left it."""
-        done = {(row.action, row.task): row for row in rows.tasks(self._ledger.reader, run.id)}
+        done = {row.place: row for row in rows.tasks(self._ledger.reader, run.id)}
         return Errand(run, Plan.load(run.plan or ""), parse.restore(run.event), done)
 
     async def perform(self, errand: Errand) -> None:
@@ -66,12 +79,15 @@ class Runner:
             index: await self._act(errand, index, config.actions[index])
             for index in errand.plan.actions
         }
-        counted = [one for index, one in outcomes.items() if not config.actions[index].silent]
-        outcome = worst(counted or list(outcomes.values()))
-        outcome = _noted(outcome, self._unheeded([config.actions[i] for i in outcomes]))
+        counted = [index for index in outcomes if not config.actions[index].silent] or [*outcomes]
+        outcome = worst([outcomes[index] for index in counted])
+        notes = self._notes(config, errand.plan.actions)
+        data = {**_times(errand, counted), **outcome.data}
+        outcome = replace(outcome, message=outcome.message + notes, data=data)
         await self._lifecycle.answer(errand.run, outcome, answered=errand.plan.answered)
         self._core.metrics.answered.labels(outcome.status, outcome.result, outcome.reason).inc()
-        for row in rows.tasks(self._ledger.reader, errand.run.id):
+        self._trace("run", errand.run, errand.run.received, outcome)
+        for row in errand.done.values():
             self._engine.clear(row.key)
 
     async def cancel(self, errand: Errand, reason: str) -> None:
@@ -84,94 +100,138 @@ class Runner:
         """One action: its tasks in order, up to the first that fails."""
         ended: list[Outcome] = []
         for number, task in enumerate(action.tasks):
-            ended.append(await self._do(errand, (index, number), task))
-            if ended[-1].status != "succeeded":
+            place = Place(index, number)
+            ended.append(await self._do(errand, place, self._defaults.fill(task)))
+            if ended[-1].result == "fail":
                 break
         return worst(ended)
 
-    async def _do(self, errand: Errand, place: tuple[int, int], task: Task) -> Outcome:
-        """One task: its saved outcome, its end if it was launched before, else a launch."""
+    async def _do(self, errand: Errand, place: Place, task: Task) -> Outcome:
+        """One task: attempts up to the first that is good or final; the last outcome counts."""
+        ended: list[Outcome] = []
+        for number in range(task.retries + 1):
+            place = place._replace(attempt=number)
+            if number and not await self._pause(errand, place, task, ended[-1].reason):
+                break
+            ended.append(await self._attempt(errand, place, task))
+            if ended[-1].reason not in RETRIED:
+                break
+        return _told(task, ended)
+
+    async def _pause(self, errand: Errand, place: Place, task: Task, reason: str) -> bool:
+        """Wait until another attempt is due; False when the task's time ends before."""
+        if place in errand.done:
+            return True
+        first, last = (errand.done[place._replace(attempt=n)] for n in (0, place.attempt - 1))
+        now, whole = self._clock.now(), task.active_deadline_seconds
+        pause = min(FIRST_PAUSE * 2.0 ** (place.attempt - 1), LONGEST_PAUSE)
+        due = (last.ended or now) + pause
+        if whole is not None and due - first.launched >= whole:
+            return False
+        until = self._clock.tick() + min(pause, due - now)  # whatever becomes of the wall clock
+        while (left := until - self._clock.tick()) > 0 and not errand.cancelled:
+            if self.stopping:
+                raise Stopping
+            await self._clock.sleep(min(left, 1.0))
+        self._core.metrics.retried.labels(reason).inc()
+        return True
+
+    async def _attempt(self, errand: Errand, place: Place, task: Task) -> Outcome:
+        """One attempt: its saved outcome, its end if it was launched before, else a launch."""
         row = errand.done.get(place)
         if row and row.outcome:
             return Outcome(**json.loads(row.outcome))
-        key = errand.current = launch_key(errand.run.event_id, place)
+        errand.current = launch_key(errand.run.event_id, place)
         if row:
-            outcome = await self._rejoin(row, task)
+            outcome = await self._rejoin(errand, row, task)
         elif self.stopping:
             raise Stopping
         elif errand.cancelled:
             return errored("cancelled", f"Task '{task.name}' was not launched: {errand.cancelled}")
         else:
-            await self._lifecycle.launch(errand.run, place, key, task.name)
-            outcome = await self._launch(errand, key, task)
-        await self._lifecycle.end_task(errand.run, place, outcome)
+            outcome = await self._launch(errand, place, task)
         errand.current = ""
+        if row := errand.done.get(place):
+            errand.done[place] = await self._lifecycle.end_task(row, outcome)
+            self._trace("task", errand.run, row.launched, outcome, task=task.name)
         return outcome
 
-    async def _launch(self, errand: Errand, key: str, task: Task) -> Outcome:
-        begun = self._clock.tick()
+    async def _launch(self, errand: Errand, place: Place, task: Task) -> Outcome:
+        key = errand.current
         try:
-            work = image.work(task, errand.event)
-            ended = await self._engine.launch(key, work)
+            # May take minutes while Keptn is away; a restart meanwhile begins it anew.
+            work = await image.work(task, errand.event, errand.plan.commit, self._supplies)
+            if self.stopping:
+                raise Stopping
+            row = await self._lifecycle.launch(errand.run, place, key, task.name)
+            errand.done[place] = row
+            begun, limit = self._clock.tick(), _limit(errand, row, task)
+            ended = await self._engine.launch(key, replace(work, deadline=limit.seconds))
         except Permanent as error:
-            return errored("config", f"Task '{task.name}' cannot run: {error}")
+            return errored("config", f"Task '{task.name}' cannot run: {error}\n\n")
         self._core.metrics.task_seconds.observe(self._clock.tick() - begun)
-        return self._judge(task, key, ended)
+        return judge(task, ended, self._engine.logs(key), limit)
 
-    async def _rejoin(self, row: TaskRow, task: Task) -> Outcome:
-        """Wait for a task of an earlier process; a second launch is out of the question."""
+    async def _rejoin(self, errand: Errand, row: TaskRow, task: Task) -> Outcome:
+        """Wait for an attempt of an earlier process; to launch it again is out of the question."""
         ended = await self._engine.attach(row.key)
         lost = Ended(None, "interrupted", "a restart found nothing of it; it is not run twice")
-        return self._judge(task, row.key, ended or lost)
+        output, limit = self._engine.logs(row.key), _limit(errand, row, task)
+        return judge(task, ended or lost, output, limit)
 
-    def _judge(self, task: Task, key: str, ended: Ended) -> Outcome:
-        logs = _tail(self._engine.logs(key).text())
-        if ended.passed:
-            text = f"Task '{task.name}' finished successfully!\n\nLogs:\n{logs}\n\n"
-            return Outcome("succeeded", "pass", text)
-        causes = {
-            "run": f"failed with exit code {ended.code}",
-            "start": "could not be started",
-            "timeout": f"was ended at its deadline of {_deadline(task)} s (maxPollDuration)",
-            "cancelled": "was cancelled",
-            "interrupted": "was interrupted",
-        }
-        detail = f": {ended.detail}" if ended.detail else ""
-        text = f"Task '{task.name}' {causes[ended.cause]}{detail}\n\nLogs:\n{logs}\n\n"
-        return errored(ended.cause, text)
+    def _trace(self, name: str, run: Run, began: float, outcome: Outcome, **more: str) -> None:
+        words = {"status": outcome.status, "result": outcome.result, "reason": outcome.reason}
+        self._core.tracer.ended(name, run, began, self._clock.now(), **more, **words)
 
-    def _unheeded(self, actions: list[Action]) -> list[str]:
-        """The keys of the file that have no effect on this engine."""
-        tasks = [task for action in actions for task in action.tasks]
+    def _notes(self, config: JobConfig, actions: tuple[int, ...]) -> str:
+        """What else the author of the file should hear of."""
+        tasks = [task for index in actions for task in config.actions[index].tasks]
         used = {key for task in tasks for key in task.model_dump(by_alias=True, exclude_unset=True)}
-        return sorted(used & self._engine.without_effect)
+        unheeded = sorted(used & self._engine.without_effect)
+        note = f"Without effect on this engine: {', '.join(unheeded)}\n" if unheeded else ""
+        old = f"The job config has an old format, {config.upgraded}\n" if config.upgraded else ""
+        return note + old
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:
     """One outcome for several: errored before succeeded, fail before warning before pass."""
     if not outcomes:
         return Outcome("succeeded", "pass")
-    statuses: tuple[Status, ...] = ("errored", "unknown", "succeeded")
-    results: tuple[Result, ...] = ("fail", "warning", "pass")
+    badness = [(_STATUSES.index(one.status), BADNESS.index(one.result)) for one in outcomes]
     message = "".join(one.message for one in outcomes)
-    status = min((one.status for one in outcomes), key=statuses.index)
-    result = min((one.result for one in outcomes), key=results.index)
-    reason = next((one.reason for one in outcomes if one.reason), "")
+    status = _STATUSES[min(status for status, _ in badness)]
+    result = BADNESS[min(result for _, result in badness)]
+    reason = outcomes[badness.index(min(badness))].reason
     data = {key: value for one in outcomes for key, value in one.data.items()}
     return Outcome(status, result, message, reason, data)
 
 
-def _noted(outcome: Outcome, unheeded: list[str]) -> Outcome:
-    if not unheeded:
-        return outcome
-    note = f"Without effect on this engine: {', '.join(unheeded)}\n"
-    return replace(outcome, message=outcome.message + note)
+def _told(task: Task, ended: list[Outcome]) -> Outcome:
+    """The last attempt's outcome, and in its message what became of the others."""
+    last, earlier = ended[-1], ", ".join(one.reason for one in ended[:-1])
+    hurried = last.reason in RETRIED and len(ended) <= task.retries
+    if not (earlier or hurried):
+        return last
+    why = f"; why the earlier ones ended: {earlier}" if earlier else ""
+    why += f"; no time was left for another ({_WHOLE_TASK})" if hurried else ""
+    note = f"Task '{task.name}' ended in attempt {len(ended)} of {task.retries + 1}{why}\n\n"
+    return replace(last, message=last.message + note)
 
 
-def _deadline(task: Task) -> int:
-    return image.DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
+def _times(errand: Errand, actions: list[int]) -> dict[str, str]:
+    """When the tests began and ended, which Keptn's evaluation asks of the task `test`."""
+    rows = [row for row in errand.done.values() if row.action in actions]
+    if errand.event.task != "test" or not rows:
+        return {}
+    begun, ended = (row.launched for row in rows), (row.ended or row.launched for row in rows)
+    return {"start": timestamp(min(begun)), "end": timestamp(max(ended))}
 
 
-def _tail(text: str) -> str:
-    cut = len(text) - TAIL_CHARACTERS
-    return text if cut <= 0 else f"[... {cut} characters cut ...]\n{text[cut:]}"
+def _limit(errand: Errand, row: TaskRow, task: Task) -> Limit:
+    """What this attempt may take: its own time, or what its task has left."""
+    most = image.DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
+    spent = row.launched - errand.done[row.place._replace(attempt=0)].launched
+    whole = task.active_deadline_seconds
+    if whole is None or whole - spent >= most:
+        return Limit(float(most), f"{most} s (maxPollDuration)")
+    return Limit(max(0.0, whole - spent), f"{whole} s ({_WHOLE_TASK})")

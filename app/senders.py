@@ -1,12 +1,12 @@
 """Carrying the outbox to its destinations: in order per run, again until it is settled.
 
-One `Sender` a destination. What a message says is not its business; what may be sent again is.
+One `Carrier` a destination. What a message says is not its business; what may be sent again is.
 """
 
 import abc
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from app import boundaries, log
 from app.clock import Clock
@@ -23,8 +23,8 @@ LOOKUP_PATIENCE = 120.0
 """Seconds after which a Keptn that takes requests but cannot tell what arrived counts as mute."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
-Lane = tuple[int, bool]
-"""A run's messages go one after the other; looking up what was accepted delays none of them."""
+Lane = Hashable
+"""Letters of one lane go one after the other."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,8 +33,6 @@ class Channel(abc.ABC):
     """A destination: how to send to it, and what it can say of earlier attempts."""
 
     name: str
-    keeps_letters = True
-    """Whether a delivered letter stays in the ledger for people to read."""
 
     @abc.abstractmethod
     async def send(self, letter: Letter) -> bool:
@@ -57,19 +55,31 @@ class Channel(abc.ABC):
         """The receiver will not have the letter; it stays in the ledger with the reason."""
 
 
-class Sender:
-    """The one who carries all letters of a destination."""
+class Carrier(abc.ABC):
+    """The one who carries all letters of a destination: many lanes at a time, one after a failure.
 
-    def __init__(self, channel: Channel, core: Core, *, in_flight: int = 32) -> None:
-        self._channel = channel
+    Attributes:
+        name: the destination.
+    """
+
+    def __init__(self, name: str, core: Core, in_flight: int) -> None:
+        self.name = name
         self._core = core
         self._ledger = core.ledger
         self._clock = core.clock
         self._in_flight = in_flight
         self._carrying: dict[Lane, asyncio.Task[None]] = {}
         self._failures = 0
-        self._not_before = 0.0
+        self._resting_until = self._not_before = 0.0
         self._woken = asyncio.Event()
+
+    @abc.abstractmethod
+    def _due(self, now: float, limit: int) -> Iterable[tuple[Lane, Letter]]:
+        """What may go now, the first of each lane, in the order in which it should."""
+
+    @abc.abstractmethod
+    async def _advance(self, letter: Letter) -> None:
+        """One step with a letter."""
 
     def wake(self) -> None:
         """There may be something new to carry."""
@@ -86,30 +96,38 @@ class Sender:
             for task in self._carrying.values():
                 task.cancel()
 
+    @property
+    def _limit(self) -> int:
+        return 1 if self._failures else self._in_flight
+
     def _pick_up(self) -> None:
         """Start what is due, within the limit; while the destination fails, one at a time."""
-        now, busy = self._clock.now(), len(self._carrying)
-        limit = 1 if self._failures else self._in_flight
+        now, busy, limit = self._clock.now(), len(self._carrying), self._limit
         if busy >= limit or now < self._not_before:
             return
-        for letter in rows.due_letters(self._ledger.reader, self._channel.name, now, limit + busy):
-            if _lane(letter) not in self._carrying and len(self._carrying) < limit:
-                task = asyncio.create_task(self._carry(letter), name=f"send {letter.kind}")
-                self._carrying[_lane(letter)] = task
+        for lane, letter in self._due(now, limit + busy):
+            if lane not in self._carrying and len(self._carrying) < limit:
+                task = asyncio.create_task(self._carry(lane, letter), name=f"send {letter.kind}")
+                self._carrying[lane] = task
 
     def _idle_seconds(self) -> float | None:
-        due = rows.next_due(self._ledger.reader, self._channel.name)
-        if due is None or len(self._carrying) >= (1 if self._failures else self._in_flight):
+        """Until when there is nothing to do; a destination that rests is not even looked at."""
+        if len(self._carrying) >= self._limit:
             return None
-        wait = max(due, self._not_before) - self._clock.now()
-        # What is due is under way, or waits for its run's earlier letter; others may come due.
-        return wait if wait > 0 else FIRST_DELAY
+        now = self._clock.now()
+        if now < self._not_before:
+            return self._not_before - now
+        due = rows.next_due(self._ledger.reader, self.name)
+        # What is due is under way, or waits for its lane's earlier letter; others may come due.
+        return None if due is None else max(due - now, 0.0) or FIRST_DELAY
 
-    async def _carry(self, letter: Letter) -> None:
-        run = rows.run(self._ledger.reader, letter.run)
+    async def _carry(self, lane: Lane, letter: Letter) -> None:
+        run, begun = rows.run(self._ledger.reader, letter.run), self._clock.now()
+        words = {"kind": letter.kind, "destination": self.name, "state": letter.state}
         try:
             with log.bound(run=run.id, event=run.event_id, context=run.context):
                 await self._advance(letter)
+                self._core.tracer.ended("send", run, begun, self._clock.now(), **words)
         except Temporary as error:  # the ledger is full: the letter stays as it is
             _LOG.warning("letter waits", extra={"run": letter.run, "cause": str(error)})
             await self._clock.sleep(FIRST_DELAY)
@@ -117,8 +135,36 @@ class Sender:
             _LOG.exception("letter failed", extra={"run": letter.run, "kind": letter.kind})
             await self._clock.sleep(LONGEST_DELAY)
         finally:
-            del self._carrying[_lane(letter)]
+            del self._carrying[lane]
             self._woken.set()
+
+    def _rest(self, error: Exception) -> float:
+        """The destination fails: leave it alone for a while; until when."""
+        now = self._clock.now()
+        if now >= self._resting_until:  # what was under way together fails together: counted once
+            self._failures += 1
+            if self._failures == 1:
+                _LOG.warning("%s does not take messages", self.name, extra={"cause": str(error)})
+        asked = error.after if isinstance(error, Temporary) else None
+        pause = asked or backoff(self._failures, self._clock)
+        self._resting_until = max(self._resting_until, now + pause)
+        self._not_before = max(self._not_before, self._resting_until)
+        return self._resting_until
+
+
+class Sender(Carrier):
+    """Carries what Keptn is to hear: sends again only what surely, or possibly, did not arrive.
+
+    A lane is a run; looking up what was accepted delays none of its other messages.
+    """
+
+    def __init__(self, channel: Channel, core: Core, *, in_flight: int = 32) -> None:
+        super().__init__(channel.name, core, in_flight)
+        self._channel = channel
+
+    def _due(self, now: float, limit: int) -> Iterable[tuple[Lane, Letter]]:
+        for letter in rows.due_letters(self._ledger.reader, self.name, now, limit):
+            yield (letter.run, letter.state == "sent"), letter
 
     async def _advance(self, letter: Letter) -> None:
         """One step: ask about an attempt whose fate is open, else send."""
@@ -141,7 +187,7 @@ class Sender:
         except Refused as error:
             await self._turn_down(letter, error)
         else:
-            self._failures, self._not_before = 0, 0.0
+            self._failures = 0
             await self._settle(letter, "done" if proven else "sent")
 
     async def _send(self, letter: Letter) -> bool:
@@ -178,7 +224,7 @@ class Sender:
 
     def _unconfirmed(self, run_id: int) -> list[Letter]:
         letters = rows.letters(self._ledger.reader, run_id)
-        ours = [one for one in letters if one.destination == self._channel.name]
+        ours = [one for one in letters if one.destination == self.name]
         return [one for one in ours if one.state == "sent"]
 
     async def _doubt(self, letter: Letter) -> bool:
@@ -213,35 +259,27 @@ class Sender:
         now = self._clock.now()
         again = min(SETTLE_SECONDS * (1 + letter.attempts), LONGEST_DELAY)
         if state == "done":
-            self._core.metrics.sent.labels(self._channel.name, letter.kind).inc()
-        if self._channel.keeps_letters:
-            given = (letter.id, state, now, note, again)
-            await self._ledger.write(lambda db: outbox.settle(db, *given))
-        else:
-            await self._ledger.write(lambda db: outbox.forget(db, letter.id))
+            self._core.metrics.sent.labels(self.name, letter.kind).inc()
+        given = (letter.id, state, now, note, again)
+        await self._ledger.write(lambda db: outbox.settle(db, *given))
 
     async def _turn_down(self, letter: Letter, error: Refused) -> None:
         """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
         if error.status == 404:  # noqa: PLR2004 - the HTTP status
             await self._wait_for_destination(letter, NotSent(str(error)))
             return
-        _LOG.error("%s refused", letter.kind, extra=_cause(error))
+        _LOG.error("%s refused", letter.kind, extra={"cause": str(error)})
         await self._settle(letter, "refused", str(error))
         await self._channel.turned_down(letter, str(error))
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
-        self._failures += 1
-        pause = error.after or self._delay(self._failures)
-        self._not_before = due = self._clock.now() + pause
-        if self._failures == 1:
-            _LOG.warning("%s does not take messages", self._channel.name, extra=_cause(error))
-        note = str(error)
+        due, note = self._rest(error), str(error)
         await self._ledger.write(lambda db: outbox.put_back(db, letter.id, due, note))
 
     async def _leave_open(
         self, letter: Letter, error: Temporary, *, sent: float | None = None
     ) -> None:
-        pause = error.after or self._delay(letter.attempts + 1)
+        pause = error.after or backoff(letter.attempts + 1, self._clock)
         due, note = self._clock.now() + pause, str(error)
         await self._ledger.write(lambda db: outbox.leave_open(db, letter.id, due, note, sent))
 
@@ -249,18 +287,7 @@ class Sender:
         """Seconds since the letter was last on its way."""
         return self._clock.now() - (letter.sent or letter.written)
 
-    def _delay(self, failures: int) -> float:
-        return backoff(failures, self._clock)
-
 
 def backoff(failures: int, clock: Clock) -> float:
     """Seconds to wait after so many failures in a row."""
     return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY) * clock.jitter()
-
-
-def _lane(letter: Letter) -> Lane:
-    return letter.run, letter.state == "sent"
-
-
-def _cause(error: Exception) -> dict[str, str]:
-    return {"cause": str(error)}

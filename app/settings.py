@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Permanent
+from app.jobconfig.schema import Logs, OnFailure
 
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 """The embedded plane's token, in DATA_DIR."""
@@ -55,12 +56,28 @@ class Settings(BaseSettings):
     """File with that token; read again for each request, so that it can be replaced."""
     eventbroker: str = ""
     """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
-    runner: Literal["auto", "process"] = "auto"
-    """Where tasks run. `auto` takes processes of this machine, but never in a cluster."""
+    runner: Literal["auto", "container", "process"] = "auto"
+    """Where tasks run. `auto`: containers if docker or podman answers, else processes; in a cluster
+    neither."""
+    container_cli: str = ""
+    """The docker or podman to use, by name or path. Empty: the first one that answers."""
+    allow_privileged_jobs: bool = False
+    """Whether a job may have `privileged: true` in its securityContext."""
     max_running: int = Field(0, ge=0)
-    """How many runs may work at the same time. 0: the larger of 8 and 4 for each core."""
+    """How many runs may work at the same time. 0: 16 with containers, else the larger of 8 and 4
+    for each core."""
     owned_tasks: str = ""
     """Tasks, comma-separated or `*`, whose broken job config is answered as errored at once."""
+    secrets_path: Path | None = None
+    """Secrets for jobs: a folder as Kubernetes mounts them (`SECRET/KEY`), or one YAML file."""
+    on_failure: OnFailure = "errored"
+    """What a job's exit code other than 0 comes to: errored, fail, warning or continue."""
+    logs: Logs = "always"
+    """Whether a job's output stands in the answer: always, onFailure or never."""
+    task_deadline_seconds: int = Field(0, ge=0)
+    """Seconds for a whole task, with all attempts and the pauses between. 0: no such limit."""
+    mask_patterns_file: Path | None = None
+    """File of RE2 patterns, one a line; what they match leaves as `***`, `#` begins a comment."""
     source: str = Field("firstmate", min_length=1)
     """The `source` of our events; unique for each installation at one Keptn."""
     drain_seconds: float = Field(20.0, ge=0)
@@ -69,6 +86,10 @@ class Settings(BaseSettings):
     """Largest event that the door takes, in bytes."""
     forward_url: str = ""
     """URL that gets a copy of every event that Keptn was sent. Empty: nobody."""
+    routes_file: Path | None = None
+    """File that says which events are told to whom (`routes.yaml`); read again when it changes."""
+    bridge_url: str = ""
+    """URL of Keptn's Bridge, for links in messages to people. Empty: no links."""
     task_started_wait_duration: str = "10m"
     """How long the embedded plane waits for a task's first response, such as `10m` or `90s`."""
     keep_runs_days: float = Field(7.0, gt=0)
@@ -79,10 +100,12 @@ class Settings(BaseSettings):
     """Form of the service's log lines."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least level that is logged."""
+    otel_exporter_otlp_endpoint: str = ""
+    """URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs the extra `otel`."""
     kubernetes_service_host: str = ""
     """Set by Kubernetes in every pod; tells us that we run in a cluster."""
 
-    @field_validator("keptn_distributor_url", "keptn_api_endpoint", "forward_url")
+    @field_validator("keptn_distributor_url", "keptn_api_endpoint", "forward_url", "bridge_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and not re.match(r"https?://[^/\s]+", value):
@@ -106,10 +129,10 @@ class Settings(BaseSettings):
         """Whether a real Keptn is configured, so that no plane of our own starts."""
         return bool(self.keptn_distributor_url or self.keptn_api_endpoint or self.eventbroker)
 
-    @property
-    def slots(self) -> int:
-        """How many runs may work at the same time."""
-        return self.max_running or max(8, 4 * (os.cpu_count() or 1))
+    def slots(self, engine: str) -> int:
+        """How many runs may work at the same time on this engine."""
+        usual = 16 if engine == "container" else max(8, 4 * (os.cpu_count() or 1))
+        return self.max_running or usual
 
     @property
     def start_timeout(self) -> float:

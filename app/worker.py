@@ -14,6 +14,7 @@ from app.keptn.api import KeptnApi
 from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
+from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
 from app.senders import backoff
@@ -35,6 +36,7 @@ class Worker:
         self._lifecycle = core.lifecycle
         self._clock = core.clock
         self._metrics = core.metrics
+        self._tracer = core.tracer
         self._api = api
         self._planner = planner
         self._runner = runner
@@ -80,7 +82,7 @@ class Worker:
         self._runner.stopping = True
         deadline = self._clock.tick() + seconds
         while self._clock.tick() < deadline and (
-            self._errands or rows.oldest_letter(self._ledger.reader) is not None
+            self._errands or rows.oldest_letter(self._ledger.reader, KEPTN) is not None
         ):
             await self._clock.sleep(0.05)
         for task in list(self._tasks.values()):
@@ -131,6 +133,9 @@ class Worker:
         await self._enact(run, decision)
 
     async def _enact(self, run: Run, decision: Decision) -> None:
+        now, word = self._clock.now(), _word(decision)
+        self._metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
+        self._tracer.ended("plan", run, run.received, now, decision=word)
         if isinstance(decision, Ignore):
             self._metrics.ignored.labels(decision.code).inc()
             await self._lifecycle.ignore(run, decision.reason, log=decision.log)
@@ -138,7 +143,6 @@ class Worker:
             self._metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
             await self._lifecycle.refuse_plan(run, decision)
         else:
-            self._metrics.start_seconds.observe(max(0.0, self._clock.now() - run.received))
             await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
 
     async def _perform(self, run: Run, restarted: bool) -> None:  # noqa: FBT001 - private
@@ -181,3 +185,10 @@ class Worker:
         elif run.state in ("planned", "running"):
             answered = self._runner.begin(run).plan.answered
             await self._lifecycle.answer(run, errored("run", reason), answered=answered)
+
+
+def _word(decision: Decision) -> str:
+    """What was decided, in one word for metrics and traces."""
+    if isinstance(decision, Ignore):
+        return decision.code
+    return decision.reason if isinstance(decision, Outcome) else "planned"

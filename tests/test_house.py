@@ -1,18 +1,20 @@
 """What the project promises about itself: docs that are true, walls, and a light core."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import pytest
 
 from app import boundaries, notifiers
 from app.cli import main
-from app.metrics import Metrics
-from app.outbound import Outbound
 from docs.settings import page
 from tests.crash.matrix import BOUNDARIES
+from tests.ship import Ship
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -29,16 +31,45 @@ def test_every_command_in_the_readme_exists() -> None:
     assert named == set(main.commands)
 
 
-def test_every_metric_in_the_readme_exists() -> None:
-    figures = Metrics()
-    for name in ("running", "open", "queue_age_seconds", "outbox_age_seconds"):
-        figures.gauge(name, "", lambda: 0)
-    there = set(re.findall(r"^# TYPE firstmate(_\w+) ", figures.render().decode(), re.MULTILINE))
-    listed = README.partition("* `/metrics`:")[2].partition("\n* ")[0]
+@pytest.fixture
+async def metrics(start: Callable[..., Ship]) -> dict[str, str]:
+    """The name and type of each figure that a service has."""
+    ship = start(keptn_api_endpoint="http://127.0.0.1:9/api", keptn_api_token="t")
+    text = (await ship.http.get(f"{ship.ops}/metrics")).text
+    return dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
-    named = {one.removeprefix("firstmate") for one in re.findall(r"`(\w+)`", listed)}
-    assert named <= there
-    assert {one for one in there if not one.endswith("_created")} <= named
+
+async def test_every_metric_in_the_readme_exists(metrics: dict[str, str]) -> None:
+    listed = README.partition("* `/metrics`:")[2].partition("\n* ")[0]
+    named = {f"firstmate{one.removeprefix('firstmate')}" for one in re.findall(r"`(\w+)`", listed)}
+
+    assert named == {one for one in metrics if not one.endswith("_created")}
+
+
+async def test_the_dashboard_asks_for_metrics_that_exist_and_leaves_none_out(
+    metrics: dict[str, str],
+) -> None:
+    panels = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())["panels"]
+    queries = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    parts = {"histogram": ("_bucket", "_count", "_sum")}
+    known = {name + part: name for name, kind in metrics.items() for part in parts.get(kind, [""])}
+    asked = set(re.findall(r"firstmate_\w+", queries))
+
+    assert asked <= known.keys()
+    assert {known[one] for one in asked} == {one for one in metrics if not one.endswith("_created")}
+
+
+def test_the_dashboards_panels_do_not_overlap() -> None:
+    panels = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())["panels"]
+    taken = [
+        (column, row)
+        for place in (panel["gridPos"] for panel in panels)
+        for column in range(place["x"], place["x"] + place["w"])
+        for row in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(taken) == len(set(taken))
+    assert max(column for column, _ in taken) < 24
 
 
 def test_every_setting_of_the_readme_exists() -> None:
@@ -55,12 +86,15 @@ def test_every_setting_of_the_readme_exists() -> None:
     assert set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", README)) - of_others <= known
 
 
-async def test_every_notifier_is_in_the_registry() -> None:
-    files = {path.stem for path in (ROOT / "app/notifiers").glob("[a-z]*.py")}
-    outbound = Outbound()
+def test_every_notifier_is_in_the_registry() -> None:
+    kinds = {kind.__module__.rpartition(".")[2] for kind in notifiers.KINDS.values()}
+    files = {
+        path.stem
+        for path in (ROOT / "app/notifiers").glob("[a-z]*.py")
+        if re.search(r"^class \w+\(Notifier\)", path.read_text(), re.MULTILINE)
+    }
 
-    assert {one.name for one in notifiers.configured("http://x", outbound)} == files
-    await outbound.close()
+    assert kinds == files
 
 
 def test_the_core_imports_nothing_heavy() -> None:

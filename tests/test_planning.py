@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.clock import Clock
 from app.errors import Temporary
 from app.events import parse
 from app.events.build import Outcome
 from app.events.parse import Event
 from app.keptn.api import Endpoint, KeptnApi
+from app.keptn.resources import Resources
 from app.ledger.rows import Run
 from app.outbound import Outbound
 from app.planning import LATE_SECONDS, Decision, Ignore, Plan, Planner
@@ -38,7 +40,8 @@ def planner(captain: Captain, outbound: Outbound, clock: FastClock) -> Planner:
 
 def planner_of(captain: Captain, outbound: Outbound, clock: FastClock, *owned: str) -> Planner:
     base = captain.keptn.sidecar_url
-    return Planner(KeptnApi(Endpoint(base, f"{base}/event", final=False), outbound), clock, owned)
+    api = KeptnApi(Endpoint(base, f"{base}/event", final=False), outbound)
+    return Planner(api, Resources(api, clock), clock, owned)
 
 
 def asked(captain: Captain, **more: Any) -> Event:
@@ -46,7 +49,7 @@ def asked(captain: Captain, **more: Any) -> Event:
     return event(data={"project": captain.project, "stage": "s", "service": "svc"}, **more)
 
 
-def run_of(event: Event, clock: FastClock, age: float = 0) -> Run:
+def run_of(event: Event, clock: Clock, age: float = 0) -> Run:
     """The run of an event that happened so many seconds ago."""
     scope = (event.named("project"), event.named("stage"), event.named("service"))
     times = (clock.now() - age, clock.now(), clock.now())
@@ -56,7 +59,7 @@ def run_of(event: Event, clock: FastClock, age: float = 0) -> Run:
 
 async def decision(planner: Planner, captain: Captain, **more: Any) -> Decision:
     """What is decided for an event that has just come."""
-    run = run_of(asked(captain, **more), planner._clock)  # type: ignore[arg-type]
+    run = run_of(asked(captain, **more), planner._clock)
     return await planner.decide(run, ask_first=False)
 
 
@@ -80,6 +83,26 @@ async def test_the_plan_is_pinned_to_the_events_commit(planner: Planner, captain
         assert isinstance(plan, Plan)
         assert (plan.version, plan.read().actions[0].tasks[0].cmd) == (commit or new, (cmd,))
         assert Plan.load(plan.dump()) == plan
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("told", [True, False])
+async def test_files_are_pinned_to_the_events_commit_or_else_to_the_configs_version(
+    planner: Planner, captain: Captain, level: str, told: bool
+) -> None:
+    version = captain.put(config("true"), *LEVELS[level])
+    later = captain.keptn.resource("", captain.project, "s", "svc", uri="notes")
+    plan = await decision(planner, captain, gitcommitid=later if told else None)
+    assert isinstance(plan, Plan)
+    known = {"service": later, "stage": later, "project": ""}
+    assert version != later
+    assert plan.commit == (later if told else known[level])
+
+
+async def test_a_plan_of_an_older_version_has_no_commit() -> None:
+    plan = Plan("text", "service", "1", (0,), answered=True, commit="1")
+    kept = {key: value for key, value in json.loads(plan.dump()).items() if key != "commit"}
+    assert Plan.load(json.dumps(kept)).commit == ""
 
 
 async def test_a_projects_own_config_is_read_without_the_commit(
@@ -134,7 +157,7 @@ async def test_a_broken_config_that_was_meant_for_the_event_is_answered_with_pat
     assert isinstance(answer, Outcome)
     assert (answer.status, answer.result, answer.reason) == ("errored", "fail", "config")
     assert answer.message == (
-        "the job config cannot be used: job/config.yaml (stage level):8: actions[0].tasks[0]."
+        "the job config cannot be used: job/config.yaml (stage level):8:5: actions[0].tasks[0]."
         "imagee: unknown key, did you mean `image` (a key of Task)?"
     )
 
@@ -156,7 +179,21 @@ async def test_a_broken_config_of_others_goes_to_the_uniform_log_only(
     found = await decision(planner_of(captain, outbound, clock, "another"), captain)
     assert isinstance(found, Ignore)
     assert (found.code, found.log) == ("broken config", True)
-    assert "job/config.yaml (service level):8: " in found.reason
+    assert "job/config.yaml (service level):8:5: " in found.reason
+
+
+async def test_a_config_that_is_no_utf_8_is_broken_at_its_line_and_column(
+    planner: Planner, captain: Captain
+) -> None:
+    captain.keptn.resource(
+        BROKEN.replace("Act", "é").encode("latin-1"), captain.project, "s", "svc"
+    )
+    answer = await decision(planner, captain)
+    assert isinstance(answer, Outcome)
+    assert answer.message == (
+        "the job config cannot be used: job/config.yaml (service level):3:9: "
+        "no valid YAML: the character '\\udce9' is not allowed"
+    )
 
 
 async def test_what_no_action_matches_says_where_it_looked(

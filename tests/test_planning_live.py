@@ -70,7 +70,7 @@ async def test_a_broken_config_of_ours_ends_the_task_at_once(
     event_id = await captain.trigger(ship.door)
     task = await captain.wait(event_id)
     assert (task["started"], task["finished"]) == (1, 1)
-    assert ":8: " in captain.finished(event_id)["message"]
+    assert ":8:5: " in captain.finished(event_id)["message"]
     assert engine.launched == []
 
 

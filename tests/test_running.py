@@ -1,79 +1,26 @@
 """A pinned plan is done action by action, task by task, on real processes; and what comes of it."""
 
 import json
-import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.core import Core
-from app.engines.contract import Engine
+from app.engines.contract import Ended
 from app.engines.none import NoEngine
 from app.engines.process import ProcessEngine
-from app.events.build import Outcome, Result, Status, errored
-from app.jobconfig.read import read
-from app.keptn.api import Resource
+from app.errors import Temporary
+from app.events.build import Outcome, Result, Status, errored, seconds
 from app.ledger import rows
-from app.ledger.rows import Letter, Run
-from app.naming import launch_key
-from app.planning import Plan, _choose
-from app.running import TAIL_CHARACTERS, Errand, Runner, worst
-from tests.captain import document
-from tests.conftest import event
+from app.naming import Place, launch_key
+from app.results import TAIL_CHARACTERS, Defaults
+from app.running import worst
+from tests.errands import Bench, Json, ScriptedEngine, action, task
 from tests.ship import InstantEngine
+from tests.tasks.shelf import Shelf, supplies
 
-Json = dict[str, Any]
-EVENTS = [{"name": "test.triggered"}]
-
-
-@dataclass
-class Bench:
-    """One run at a time, from the event to its outcome."""
-
-    core: Core
-    engine: Engine
-    run: Run | None = None
-
-    async def plan(self, *actions: Json, **more: Any) -> Errand:
-        """Pin these actions for an event."""
-        asked, text = event(**{"id": uuid.uuid4().hex, **more}), document(*actions)
-        _, run_id = await self.core.lifecycle.accept(asked)
-        assert run_id is not None
-        plan = _choose(read(text), asked, Resource(text, "service", "1"))
-        assert isinstance(plan, Plan)
-        run = rows.run(self.core.ledger.reader, run_id)
-        await self.core.lifecycle.plan(run, plan.dump(), answered=plan.answered)
-        return self.errand(run_id)
-
-    def errand(self, run_id: int) -> Errand:
-        """The run as a service takes it up after a restart."""
-        self.runner = Runner(self.engine, self.core)
-        return self.runner.begin(rows.run(self.core.ledger.reader, run_id))
-
-    async def perform(self, errand: Errand) -> Outcome:
-        """Do it, and read from the disk what came of it."""
-        await self.runner.perform(errand)
-        run = rows.run(self.core.ledger.reader, errand.run.id)
-        assert run.state == "answered"
-        return Outcome(**json.loads(run.outcome or ""))
-
-    async def outcome(self, *tasks: Json, **more: Any) -> Outcome:
-        """What comes of one action with these tasks."""
-        return await self.perform(await self.plan(action("Act", *tasks), **more))
-
-    def letters(self, errand: Errand) -> list[Letter]:
-        return rows.letters(self.core.ledger.reader, errand.run.id)
-
-
-def action(name: str, *tasks: Json, silent: bool = False) -> Json:
-    return {"name": name, "silent": silent, "events": EVENTS, "tasks": list(tasks)}
-
-
-def task(*cmd: str, name: str = "Do", **more: Any) -> Json:
-    return {"name": name, "image": "alpine", "cmd": list(cmd), **more}
+FIRST = Place(0, 0)
 
 
 def note(file: Path, word: str, code: int = 0) -> Json:
@@ -188,7 +135,7 @@ async def test_keys_without_effect_are_named_once(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("more", "cause"),
     [
-        ({"files": ["/a"]}, "remove the key `files`"),
+        ({"files": ["/a"]}, " for task Do: looked on service level p/s/svc at commit 1"),
         (
             {"env": [{"name": "S", "value": "s", "valueFrom": "secret"}]},
             "could not add env with name S, valueFrom secret: ",
@@ -230,14 +177,14 @@ async def test_a_task_is_launched_under_a_key_that_is_saved_first(core: Core) ->
     errand = await bench.plan(action("Act", task("a"), task("b")), id="../x y")
     await bench.perform(errand)
     saved = [row.key for row in rows.tasks(core.ledger.reader, errand.run.id)]
-    assert engine.launched == saved == [launch_key("../x y", (0, number)) for number in (0, 1)]
+    assert engine.launched == saved == [launch_key("../x y", Place(0, number)) for number in (0, 1)]
 
 
 async def test_a_task_that_was_launched_before_is_never_launched_again(core: Core) -> None:
     engine = InstantEngine()
     bench = Bench(core, engine)
     errand = await bench.plan(action("Act", task("a")))
-    await core.lifecycle.launch(errand.run, (0, 0), launch_key(errand.run.event_id, (0, 0)), "Do")
+    await core.lifecycle.launch(errand.run, FIRST, launch_key(errand.run.event_id, FIRST), "Do")
     outcome = await bench.perform(bench.errand(errand.run.id))
     assert (outcome.reason, engine.launched) == ("interrupted", [])
     assert "a restart found nothing of it; it is not run twice" in outcome.message
@@ -247,11 +194,11 @@ async def test_a_task_whose_end_is_saved_is_not_asked_for_again(core: Core) -> N
     engine = InstantEngine()
     bench = Bench(core, engine)
     errand = await bench.plan(action("Act", task("a", name="A"), task("b", name="B")))
-    await core.lifecycle.launch(errand.run, (0, 0), "key", "A")
-    await core.lifecycle.end_task(errand.run, (0, 0), Outcome("succeeded", "pass", "saved\n"))
+    row = await core.lifecycle.launch(errand.run, FIRST, "key", "A")
+    await core.lifecycle.end_task(row, Outcome("succeeded", "pass", "saved\n"))
     outcome = await bench.perform(bench.errand(errand.run.id))
     assert outcome.message.startswith("saved\nTask 'B' finished successfully!")
-    assert engine.launched == [launch_key(errand.run.event_id, (0, 1))]
+    assert engine.launched == [launch_key(errand.run.event_id, Place(0, 1))]
 
 
 async def test_a_cancelled_run_launches_nothing_more(core: Core) -> None:
@@ -289,6 +236,107 @@ def test_of_several_outcomes_the_worst_is_the_answer(
     assert outcome.message == "m" * len(several)
 
 
-def test_the_first_reason_is_the_answers_reason() -> None:
-    fine = Outcome("succeeded", "pass", "")
-    assert worst([fine, errored("timeout", ""), errored("run", "")]).reason == "timeout"
+def test_the_first_reason_of_the_worst_is_the_answers_reason() -> None:
+    fine = Outcome("succeeded", "pass", "", "run")
+    warned = Outcome("succeeded", "warning", "", "run")
+    assert worst([fine, warned, errored("timeout", ""), errored("run", "")]).reason == "timeout"
+    assert worst([errored("start", ""), Outcome("succeeded", "fail", "", "run")]).reason == "start"
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "result", "launched"),
+    [
+        ("errored", "errored", "fail", 1),
+        ("fail", "succeeded", "fail", 1),
+        ("warning", "succeeded", "warning", 2),
+        ("continue", "succeeded", "pass", 2),
+    ],
+)
+async def test_the_next_task_runs_unless_on_failure_stops(
+    core: Core, word: str, status: str, result: str, launched: int
+) -> None:
+    engine = ScriptedEngine(Ended(1))
+    bench = Bench(core, engine, version="firstmate/v1")
+    outcome = await bench.outcome(task("a", onFailure=word), task("b"))
+    assert (outcome.status, outcome.result, outcome.reason) == (status, result, "run")
+    assert len(engine.launched) == launched
+
+
+async def test_for_a_v2_file_the_operator_decides(core: Core) -> None:
+    engine = ScriptedEngine(Ended(1))
+    bench = Bench(core, engine, Defaults("warning", "never", 77))
+    outcome = await bench.outcome(task("a"))
+    assert (outcome.result, "Logs:" in outcome.message) == ("warning", False)
+    assert engine.deadlines == [77.0]
+
+
+async def test_a_job_that_says_it_failed_stops_its_action(core: Core) -> None:
+    engine = ScriptedEngine(Ended(0, result=b'{"result": "fail", "data": {"failed": 3}}'))
+    outcome = await Bench(core, engine).outcome(task("a"), task("b"))
+    assert (outcome.status, outcome.result, len(engine.launched)) == ("succeeded", "fail", 1)
+    assert outcome.data["failed"] == 3
+
+
+async def test_the_data_of_all_tasks_becomes_one_block_of_the_answer(core: Core) -> None:
+    engine = ScriptedEngine(
+        Ended(0, result=b'{"data": {"a": 1, "b": 1}}'), Ended(0, result=b'{"data": {"b": 2}}')
+    )
+    bench = Bench(core, engine)
+    errand = await bench.plan(
+        action("Act", task("a"), task("b")),
+        type="sh.keptn.event.load-test.triggered",
+        gitcommitid="c0ffee",
+        data={"project": "p", "stage": "s", "service": "svc", "labels": {"build": "7"}},
+    )
+    await bench.perform(errand)
+    finished = json.loads(bench.letters(errand)[-1].body)
+    assert finished["data"]["load-test"] == {"a": 1, "b": 2}
+    assert finished["gitcommitid"] == "c0ffee"
+    assert finished["data"]["labels"] == {"build": "7"}
+
+
+async def test_the_answer_to_a_test_says_when_it_began_and_ended(core: Core) -> None:
+    bench = Bench(core, InstantEngine())
+    hush = action("Hush", task("h"), silent=True)
+    errand = await bench.plan(hush, action("Act", task("a"), task("b")))
+    data = (await bench.perform(errand)).data
+    _, first, last = bench.rows(errand)
+    for word, moment in (("start", first.launched), ("end", last.ended)):
+        assert seconds(data[word]) == pytest.approx(moment, abs=0.001)
+
+
+async def test_the_answer_to_another_task_says_nothing_of_times(core: Core) -> None:
+    bench = Bench(core, InstantEngine())
+    errand = await bench.plan(
+        {**action("Act", task("a")), "events": [{"name": "deployment"}]},
+        type="sh.keptn.event.deployment.triggered",
+    )
+    assert (await bench.perform(errand)).data == {}
+
+
+async def test_an_old_file_is_told_once_that_it_is_read_as_one(core: Core) -> None:
+    bench = Bench(core, InstantEngine(), version="v1")
+    old = [{**task("a"), "cmd": "a b"}, {**task("b"), "cmd": "c"}]
+    outcome = await bench.outcome(*old)
+    assert outcome.message.count("The job config has an old format, apiVersion v1: ") == 1
+
+
+async def test_while_keptn_is_away_nothing_is_launched_and_nothing_is_lost(core: Core) -> None:
+    engine = InstantEngine()
+    shelf = Shelf({("service", "a"): b"content"}, faults=[Temporary("Keptn is away")])
+    bench = Bench(core, engine, supplies=supplies(shelf))
+    errand = await bench.plan(action("Act", task("a", files=["a"])))
+    with pytest.raises(Temporary, match="Keptn is away"):
+        await bench.runner.perform(errand)
+    assert (bench.rows(errand), engine.launched) == ([], [])
+    outcome = await bench.perform(bench.errand(errand.run.id))
+    assert (outcome.result, len(engine.launched)) == ("pass", 1)
+
+
+async def test_the_job_itself_says_by_file_or_line_what_came_of_it(bench: Bench) -> None:
+    by_line = task("echo", '::keptn-result {"result": "warning", "message": "by line"}')
+    script = """echo '{"message": "by file", "data": {"a": 1}}' > $KEPTN_RESULT_FILE"""
+    outcome = await bench.outcome(by_line, task("sh", "-c", script))
+    assert (outcome.status, outcome.result, outcome.data["a"]) == ("succeeded", "warning", 1)
+    assert "finished with the result warning\n\nby line\n" in outcome.message
+    assert "finished successfully!\n\nby file\n" in outcome.message

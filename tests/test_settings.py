@@ -48,7 +48,7 @@ def test_the_environment_is_read_by_upper_case_names_and_empty_is_unset(
     monkeypatch.setenv("PORT", "")
     monkeypatch.setenv("SOURCE", "")
     found = settings.load()
-    assert (found.slots, found.port, found.source) == (3, 8080, "firstmate")
+    assert (found.slots("process"), found.port, found.source) == (3, 8080, "firstmate")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,9 @@ def test_a_token_file_is_read_again_each_time(tmp_path: Path) -> None:
 
 
 def test_slots_have_a_sensible_default() -> None:
-    assert settings.load().slots >= 8
-    assert settings.load(max_running=1).slots == 1
+    assert settings.load().slots("process") >= 8
+    assert settings.load().slots("container") == 16
+    assert settings.load(max_running=1).slots("container") == 1
 
 
 @pytest.mark.parametrize(

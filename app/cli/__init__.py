@@ -39,6 +39,7 @@ def _version() -> str:
         return "not installed"
 
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -59,15 +60,6 @@ def serve(folder: Path, project: str) -> None:
     from app.cli import serving  # noqa: PLC0415 - see above
 
     serving.serve(folder, project)
-
-
-@main.command()
-@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-def demo(folder: Path) -> None:
-    """Show two sequences on the files in FOLDER, from trigger to answer."""
-    from app.cli import showing  # noqa: PLC0415 - see above
-
-    raise SystemExit(showing.run(folder))
 
 
 @main.group()
@@ -105,12 +97,64 @@ def runs(ignored: bool, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - 
 
 @main.command()
 @click.argument("run")
-def logs(run: str) -> None:
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run ends.")
+def logs(run: str, follow: bool) -> None:  # noqa: FBT001 - click's way
     """Print the output of RUN: a run's number or its event's id."""
     from app.cli import reading  # noqa: PLC0415 - see above
 
-    for line in reading.logs(run):
-        click.echo(line)
+    for text in reading.logs(run, follow=follow):
+        click.echo(text)
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=FILE)
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@as_json
+def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """Check job configs, shipyards and routes: FILES, or all of the project in this folder."""
+    from app.cli import checking  # noqa: PLC0415 - see above
+
+    found = checking.check(files)
+    click.echo(checking.report(found, as_json=as_json), nl=False)
+    raise SystemExit(int(any(strict or one.severity == "error" for one in found)))
+
+
+@main.command()
+@click.argument("kind", default="jobconfig", type=click.Choice(["jobconfig", "routes"]))
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a kind of file, for editors."""
+    from app.cli import checking  # noqa: PLC0415 - see above
+
+    click.echo(checking.schema(kind))
+
+
+@main.command("run")
+@click.option("-f", "config", default="jobconfig.yaml", type=FILE, help="The job config.")
+@click.option("--event", help="File with the event, or - for standard input.", type=click.File())
+@click.option("--task", help="In place of an event: the task that is asked for.")
+@click.option("--data", multiple=True, help="With --task: its data, such as action.value=5.")
+def run_here(config: Path, event: Any, task: str, data: tuple[str, ...]) -> None:
+    """Run a job config here, without a Keptn, and print what would be sent."""
+    from app.cli import trying  # noqa: PLC0415 - see above
+
+    if bool(event) == bool(task):
+        raise click.UsageError("name the event: either --event FILE or --task NAME")
+    text = event.read() if event else trying.asked(task, data)
+    raise SystemExit(trying.run(config, trying.event_in(text, config)))
+
+
+@main.group()
+def notify() -> None:
+    """Messages to people."""
+
+
+@notify.command("test")
+@click.argument("channel")
+def test_channel(channel: str) -> None:
+    """Send a sample message to CHANNEL, as ROUTES_FILE has it, and print what was answered."""
+    from app.cli import notifying  # noqa: PLC0415 - see above
+
+    click.echo(notifying.test(channel))
 
 
 @main.command()

@@ -8,18 +8,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app import settings
+from app import masking, settings
 from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
 from app.errors import Permanent
 from app.events import build
 from app.ledger import rows, schema, store
-from app.ledger.rows import Run
+from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
+from app.naming import Place
+from app.results import whole_lines
 
 SHOWN = 50
 FOLLOW_SECONDS = 0.5
+OPEN = ("received", "planned", "running")
+"""The states in which a run may still print something."""
+
 _MEANING = {
     "received": "it is on disk and will be planned as soon as Keptn can be asked",
     "planned": "the plan is pinned; the work waits for a slot",
@@ -32,25 +37,54 @@ _MEANING = {
 
 def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
     """A line for each of the newest runs, oldest first, and then for each change."""
-    clock, shown = Clock(), dict[int, float]()
+    clock, shown = Clock(), dict[int, tuple[float, int]]()
     with open_ledger() as ledger:
         while True:
+            dead = rows.dead_letters(ledger)
             for run in rows.recent_runs(ledger, SHOWN, ignored=ignored):
-                if shown.get(run.id) != run.changed:
-                    shown[run.id] = run.changed
-                    yield json.dumps(_facts(run)) if as_json else _line(run)
+                state = run.changed, dead.get(run.id, 0)
+                if shown.get(run.id) != state:
+                    shown[run.id] = state
+                    facts = _facts(run, state[1])
+                    yield json.dumps(facts) if as_json else _line(run, facts)
             if not follow:
                 return
             clock.pause(FOLLOW_SECONDS)
 
 
-def logs(wanted: str) -> Iterator[str]:
-    """The output of a run's tasks, each under a heading."""
+def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
+    """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
+    given, clock = settings.load(), Clock()
+    masks, seen = masking.read(given.mask_patterns_file), dict[Place, int]()
     with open_ledger() as ledger:
-        tasks = rows.tasks(ledger, find(ledger, wanted).id)
-    for task in tasks:
-        yield f"=== {task.name} ==="
-        yield output(settings.load().data_dir, task.key).text().rstrip("\n")
+        run_id = find(ledger, wanted).id
+        while True:
+            run = rows.run_or_none(ledger, run_id)
+            over = not follow or run is None or run.state not in OPEN
+            for task in rows.tasks(ledger, run_id):
+                if task.place not in seen:
+                    yield f"=== {_titled(task)} ==="
+                before, kept = seen.get(task.place, 0), output(given.data_dir, task.key)
+                text, seen[task.place] = news(kept, before, ended=bool(over or task.ended))
+                if text:
+                    yield masks.text(text).removesuffix("\n")
+            if over:
+                return
+            clock.pause(FOLLOW_SECONDS)
+
+
+def news(output: Output, seen: int, *, ended: bool) -> tuple[str, int]:
+    """What was printed after the first `seen` bytes, and how many bytes are seen then.
+
+    Half a line is left for the next time, unless the output has ended.
+    """
+    kept = whole_lines(output)
+    begin = kept.total - len(kept.tail)
+    missed = max(0, begin - max(seen, len(kept.head)))
+    marker = f"[... {missed} bytes cut ...]\n".encode() if missed else b""
+    fresh = kept.head[seen:] + marker + kept.tail[max(0, seen - begin) :]
+    end = len(fresh) if ended else fresh.rfind(b"\n") + 1
+    return fresh[:end].decode(errors="replace"), kept.total - len(fresh) + end
 
 
 def output(data_dir: Path, key: str) -> Output:
@@ -71,10 +105,13 @@ def why(event_id: str, *, as_json: bool) -> str:
         letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
         told = [{**asdict(one), "body": None} for one in letters]
-        return json.dumps({**_facts(run), "messages": told, "tasks": [asdict(t) for t in tasks]})
+        dead = sum(letter.state == "dead" for letter in letters)
+        return json.dumps(
+            {**_facts(run, dead), "messages": told, "tasks": [asdict(t) for t in tasks]}
+        )
     lines = [f"{run.event_id}: {run.state}: {run.reason or _MEANING[run.state]}"]
     lines += [f"  {run.type} for {run.project}/{run.stage}/{run.service}, {_when(run.received)}"]
-    lines += [f"  task {one.name}: {'ended' if one.ended else 'launched'}" for one in tasks]
+    lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
     for letter in letters:
         note = f" ({letter.note})" if letter.note else ""
         lines.append(f"  {letter.kind} to {letter.destination}: {letter.state}{note}")
@@ -94,7 +131,7 @@ def open_ledger() -> Iterator[sqlite3.Connection]:
     if not path.exists():
         raise Permanent(f"no ledger in DATA_DIR {path.parent}: no service ever ran on it")
     with contextlib.closing(store.connect(path, read_only=True)) as ledger:
-        schema.require_known(ledger)
+        schema.require_current(ledger)
         yield ledger
 
 
@@ -108,17 +145,23 @@ def find(ledger: sqlite3.Connection, wanted: str) -> Run:
     return run
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _titled(task: TaskRow) -> str:
+    return f"{task.name} (attempt {task.attempt + 1})" if task.attempt else task.name
+
+
+def _facts(run: Run, dead: int) -> dict[str, Any]:
+    """What is shown of a run, of which so many notices were given up."""
     outcome = json.loads(run.outcome) if run.outcome else {}
     kept = ("id", "event_id", "state", "reason", "type", "context", "project", "stage", "service")
     result = {key: outcome.get(key, "") for key in ("status", "result", "message")}
-    return {key: getattr(run, key) for key in kept} | {"received": _when(run.received)} | result
+    facts = {key: getattr(run, key) for key in kept} | result
+    return facts | {"received": _when(run.received), "dead_notices": dead}
 
 
-def _line(run: Run) -> str:
-    facts = _facts(run)
+def _line(run: Run, facts: dict[str, Any]) -> str:
     place = f"{run.project}/{run.stage}/{run.service}"
     end = run.reason or f"{facts['status']} {facts['result']}"
+    end += f"  ({facts['dead_notices']} notices given up)" if facts["dead_notices"] else ""
     return f"{run.id:>6}  {facts['received']}  {run.state:9} {run.type}  {place}  {end}".rstrip()
 
 

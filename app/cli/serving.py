@@ -19,6 +19,7 @@ def _greet(service: Service) -> None:
     places = service.places
     click.echo(f"events are taken at  {places['door']}/")
     click.echo(f"health and metrics   {places['ops']}/metrics")
+    click.echo(f"tasks run on         the engine `{places['engine']}`")
     if not service.plane:
         click.echo(f"answers go to        {places['answers']}")
         return

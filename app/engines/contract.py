@@ -1,8 +1,13 @@
 """What an engine takes, gives back and promises; no engine lives here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from app.jobconfig.schema import Resources, SecurityContext
+
+RESULT_BYTES = 4096
+"""The largest result file; Kubernetes keeps no more of a termination message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +15,7 @@ class Work:
     """One container's worth of work, as the job config asks for it.
 
     `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
-    `/keptn`.
+    `/keptn`; `files` are to stand there, by their relative path.
     """
 
     image: str
@@ -20,18 +25,25 @@ class Work:
     working_dir: str
     deadline: float
     mounted_env: frozenset[str] = frozenset()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    pull_policy: str = ""
+    resources: Resources | None = None
+    security: SecurityContext = field(default_factory=SecurityContext)
+    network: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the work ended: `cause` is run, start, timeout, cancelled or interrupted.
+    """How the work ended: `cause` is run, create, start, timeout, cancelled or interrupted.
 
-    `code` is its exit code where it had one, `detail` one line for people.
+    `code` is its exit code where it had one, `detail` one line for people, `result` what stood in
+    the file named by KEPTN_RESULT_FILE, up to `RESULT_BYTES` and one more.
     """
 
     code: int | None
     cause: str = "run"
     detail: str = ""
+    result: bytes = b""
 
     @property
     def passed(self) -> bool:
@@ -71,28 +83,21 @@ class Engine(Protocol):
         Raises:
             Permanent: it cannot run here; the text names the key at fault and the remedy.
         """
-        ...
 
     async def attach(self, key: str) -> Ended | None:
         """Wait for what was launched under this key; None when there is nothing (left)."""
-        ...
 
     async def cancel(self, key: str) -> None:
         """End the work; whoever waits for it hears of it."""
-        ...
 
     def logs(self, key: str) -> Output:
         """What the work has printed so far."""
-        ...
 
     def clear(self, key: str) -> None:
         """Remove the work's own files; its outcome is saved, its output stays."""
-        ...
 
     def forget(self, key: str) -> None:
         """Remove all that is left of it."""
-        ...
 
     async def close(self) -> None:
         """Let go; the work goes on."""
-        ...

@@ -1,13 +1,12 @@
 """The supervisor: a small program of its own that owns all jobs of a data folder.
 
-It outlives the service that started it: keeps their output (bounded), ends them at their deadline,
-and saves their exit. Of the service it imports only the form of the output file; for the rest the
-standard library will do.
+It outlives the service, keeps their output (bounded), ends them at their deadline, and saves their
+exit. Beside the standard library it imports only the form of the output file.
 
 Run as `python -m app.engines.supervisor FOLDER`. The service connects to FOLDER/supervisor.sock
-and sends JSON lines: {"launch": key, "argv", "env", "cwd", "deadline"} or {"cancel": key}. It gets
-{"running": [keys]} at once and {"ended": key} for each job. Beside a job's output lie `job.json`
-(pid and start time of its process group) and, when it has ended, `exit.json`.
+and sends JSON lines: {"launch": key, "argv", "env", "cwd", "deadline", "ender"} or {"cancel": key}.
+It gets {"running": [keys]} at once and {"ended": key} for each job. Beside a job's output lie
+`job.json` (pid and start time of its process group) and, when it has ended, `exit.json`.
 """
 
 import contextlib
@@ -48,8 +47,8 @@ class Job:
     """One process group, its output pipe and its deadline."""
 
     def __init__(self, key: str, spec: dict[str, Any], file_limits: tuple[int, int]) -> None:
-        self.key = key
-        self.cause = "run"
+        self.key, self.cause = key, "run"
+        self.ender, self.env = spec["ender"], spec["env"]
         self.ends_at = time.monotonic() + float(spec["deadline"])
         self.output = OutputFile(f"{key}/output")
         self.pipe, writer = os.pipe()
@@ -102,6 +101,9 @@ class Job:
         """Save how it ended; what it left running ends with it, as in a container."""
         reached("child ended")
         self.signal(signal.SIGKILL)
+        if self.cause != "run" and self.ender:  # what is not of the group, such as a container
+            with contextlib.suppress(OSError):
+                os.posix_spawn(self.ender[0], self.ender, self.env)
         self.read()
         detail = os.read(self.failure, _CHUNK).decode(errors="replace")
         os.close(self.failure)

@@ -4,7 +4,7 @@ Nothing here starts anything; `expand` is for whoever puts a command line togeth
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.errors import Permanent
@@ -15,6 +15,7 @@ from app.jobconfig.values import as_json, as_plain, as_yaml
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _SEEN = ("id", "shkeptncontext", "time", "source", "data", "specversion", "type", "gitcommitid")
+SecretReader = Callable[[str], Mapping[str, str]]
 _FORMS = {"json": as_json, "yaml": as_yaml}
 
 
@@ -23,14 +24,24 @@ def event_map(event: Event) -> dict[str, Any]:
     return {name: getattr(event, name) for name in _SEEN}
 
 
-def environment(task: Task, event: Event) -> dict[str, str]:
+def environment(task: Task, event: Event, secret: SecretReader) -> dict[str, str]:
     """The variables in the order in which they are set; what comes later wins.
+
+    Args:
+        task: its entries come first, in file order.
+        event: what paths are looked up in, and whose labels come last.
+        secret: gives the keys of a Secret, which all become variables, or raises `Permanent`.
 
     Raises:
         Permanent: an entry cannot be filled, in job-executor's words.
     """
     document = event_map(event)
-    variables = {entry.name: _value(entry, document) for entry in task.env}
+    variables: dict[str, str] = {}
+    for entry in task.env:
+        if entry.value_from == "secret":
+            variables.update(secret(entry.name))
+        else:
+            variables[entry.name] = _value(entry, document)
     for key in ("project", "stage", "service"):
         variables[f"KEPTN_{key.upper()}"] = event.named(key)
     for key, value in event.labels.items():
@@ -48,19 +59,11 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 
 
 def _value(entry: Env, document: Mapping[str, Any]) -> str:
-    failed = f"could not add env with name {entry.name}, "
-    match entry.value_from:
-        case "string":
-            return entry.value
-        case "event":
-            return _event_value(entry, document)
-        case "secret":
-            raise Permanent(f"{failed}valueFrom secret: secrets come with a later version")
-        case other:
-            raise Permanent(f"{failed}unknown valueFrom {other}")
-
-
-def _event_value(entry: Env, document: Mapping[str, Any]) -> str:
+    if entry.value_from == "string":
+        return entry.value
+    if entry.value_from != "event":
+        what = f"name {entry.name}, unknown valueFrom {entry.value_from}"
+        raise Permanent(f"could not add env with {what}")
     try:
         value = find(entry.value, document)
     except PathError as error:

@@ -29,7 +29,14 @@ _STEP = re.compile(
 
 
 class PathError(Permanent):
-    """The path cannot be read, or leads nowhere."""
+    """The path leads nowhere."""
+
+
+class BadPath(PathError):
+    """The path cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"parsing error: {path}: {reason}")
 
 
 def find(path: str, document: Any) -> Any:
@@ -40,13 +47,22 @@ def find(path: str, document: Any) -> Any:
     """
     start = _START.match(path)
     if start is None:
-        raise PathError(f"parsing error: {path}: a path starts with $ or a key")
+        raise BadPath(path, "a path starts with $ or a key")
     keys = _keys(path, start.end())
     if start[1] is None:
         return _listed(path, document) if keys is None else reduce(_select, keys, document)
     if keys is None:
-        raise PathError(f"parsing error: {path}: only plain keys without $; write $.{path}")
+        raise BadPath(path, f"only plain keys without $; write $.{path}")
     return _variable([start[1], *keys], document)
+
+
+def fault(path: str) -> str:
+    """Why this path can be followed in no event at all; empty for one that may lead somewhere."""
+    try:
+        find(path, {})
+    except PathError as error:
+        return str(error) if isinstance(error, BadPath) else ""
+    return ""
 
 
 @lru_cache(maxsize=1024)
@@ -95,14 +111,14 @@ def _variable(keys: list[str | float], document: Any) -> Any:
 def _listed(path: str, document: Any) -> list[Any]:
     # Each `..` visits all that is below each value found so far: two of them take quadratic time.
     if path.count("..") > 1:
-        raise PathError(f"parsing error: {path}: `..` may stand once")
+        raise BadPath(path, "`..` may stand once")
     try:
         query = _library().compile(path)
         found = [match.obj for match in islice(query.finditer(document), MAX_FOUND + 1)]
     except (JSONPathError, RecursionError) as error:
-        raise PathError(f"parsing error: {path}: {str(error).splitlines()[0]}") from None
+        raise BadPath(path, str(error).splitlines()[0]) from None
     if isinstance(query, JSONPath) and query.singular_query():
-        raise PathError(f'parsing error: {path}: odd keys need double quotes, as in ["build-id"]')
+        raise BadPath(path, 'odd keys need double quotes, as in ["build-id"]')
     if len(found) > MAX_FOUND:
         raise PathError(f"{path} selects more than {MAX_FOUND} values")
     return found

@@ -1,42 +1,29 @@
-"""What a jobconfig may say: apiVersion v2 as job-executor 0.3.0 reads it, as frozen values.
+"""What a jobconfig may say, as frozen values: job-executor's keys, and ours.
 
-Strict keys and yaml.v2's conversions; nothing here reads YAML or words an error.
+The one model inside, whatever the file's format; how older formats become it stands in formats.py.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Literal, NamedTuple
 
-import re2
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field
 
-from app.jobconfig.scalars import Scalar
+from app.document.typed import AS_TEXT, AS_WHOLE, Flag, Int32, Int64, Part, Text
+from app.jobconfig.patterns import compiled
 
+V1, V2, OURS = "v1", "v2", "firstmate/v1"
+VERSIONS = ("", V1, V2, OURS)
+"""Each apiVersion, oldest first: job-executor up to 0.1.1, then 0.1.2, then 0.1.3 and later."""
 
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
-    """The pattern of an event name as an RE2 object: Go's syntax, in linear time.
-
-    Raises:
-        ValueError: it is no regular expression.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        raise ValueError(error.args[0].decode(errors="replace")) from None
+_UPGRADED = {
+    "": "without apiVersion: unknown keys are ignored, a `cmd` of one text is split at its spaces",
+    V1: "apiVersion v1: each `cmd` is one text, split at its spaces",
+}
 
 
-def _scalar(convert: Callable[[Scalar], Any]) -> BeforeValidator:
-    """The conversion of a scalar; whatever else stands there is left for pydantic to refuse."""
-    return BeforeValidator(lambda node: convert(node) if isinstance(node, Scalar) else node)
+class Since(NamedTuple):
+    """The first apiVersion that knows a key; a field without one is in all of them."""
 
-
-def _whole(scalar: Scalar) -> Any:
-    value = scalar.value
-    return int(value) if isinstance(value, float) and abs(value) < _LIMIT_64 else value
+    version: str
 
 
 def _pattern(name: str) -> str:
@@ -44,83 +31,58 @@ def _pattern(name: str) -> str:
     return name
 
 
-_LIMIT_32, _LIMIT_64 = 1 << 31, 1 << 63
-Text = Annotated[str, _scalar(lambda scalar: "" if scalar.value is None else scalar.text)]
-Flag = Annotated[bool, Field(strict=True), _scalar(lambda scalar: scalar.value)]
-Int32 = Annotated[int, Field(strict=True, ge=-_LIMIT_32, lt=_LIMIT_32), _scalar(_whole)]
-Int64 = Annotated[int, Field(strict=True, ge=-_LIMIT_64, lt=_LIMIT_64), _scalar(_whole)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_default(cls, node: Any) -> Any:
-        if not isinstance(node, dict):
-            return {} if _is_null(node) else node
-        known = {field.alias for field in cls.model_fields.values()}
-        return {key: node[key] for key in node if key not in known or not _is_null(node[key])}
-
-
-def _is_null(node: Any) -> bool:
-    return isinstance(node, Scalar) and node.value is None
-
-
-class JsonPath(_Part):
+class JsonPath(Part):
     """A condition on the event; an empty property is none."""
 
     property: Text = ""
     match: Text = ""
 
 
-class EventFilter(_Part):
+class EventFilter(Part):
     """One entry of `events`: a regular expression found anywhere in the type, and a condition."""
 
     name: Annotated[Text, AfterValidator(_pattern)] = ""
     jsonpath: JsonPath = JsonPath()
 
 
-class Env(_Part):
-    """One entry of `env`; `value_from` is string, event (`value` is a path then) or secret."""
+class Env(Part):
+    """One entry of `env`; `valueFrom` is string, event (`value` is a path then) or secret."""
 
     name: Text = ""
     value: Text = ""
     value_from: Text = ""
-    as_: Text = Field(default="", alias="as")
+    as_: Annotated[Text, Since(V2)] = Field(default="", alias="as")
 
 
-class Quantities(_Part):
+class Quantities(Part):
     """Kubernetes quantities such as 50m and 128Mi."""
 
     cpu: Text = ""
     memory: Text = ""
 
 
-class Resources(_Part):
+class Resources(Part):
     """What a task may take and what it asks for; present but empty, it drops all defaults."""
 
     limits: Quantities = Quantities()
     requests: Quantities = Quantities()
 
 
-class Capabilities(_Part):
+class Capabilities(Part):
     """Linux capabilities."""
 
     add: tuple[Text, ...] = ()
     drop: tuple[Text, ...] = ()
 
 
-class SeccompProfile(_Part):
+class SeccompProfile(Part):
     """Which system calls are allowed."""
 
     type: Text | None = None
     localhost_profile: Text | None = None
 
 
-class SecurityContext(_Part):
+class SecurityContext(Part):
     """Kubernetes' security context of a container; null leaves a field to the service's default."""
 
     capabilities: Capabilities | None = None
@@ -134,31 +96,55 @@ class SecurityContext(_Part):
     seccomp_profile: SeccompProfile | None = None
 
 
-class Task(_Part):
-    """One job.
+OnFailure = Annotated[Literal["errored", "fail", "warning", "continue"], AS_TEXT]
+Logs = Annotated[Literal["always", "onFailure", "never"], AS_TEXT]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), AS_WHOLE]
 
-    `max_poll_duration` is in seconds: null asks for the default of 300, 0 leaves no time at all, as
-    in job-executor. `ttl_seconds_after_finished` is in seconds too.
-    """
+
+class Task(Part):
+    """One job: what is launched for an event."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Text = ""
     files: tuple[Text, ...] = ()
+    """Files or folders of the event's service, to stand below /keptn."""
     image: Text = ""
-    image_pull_policy: Text = ""
+    """The container image."""
+    image_pull_policy: Annotated[Text, Since(V2)] = ""
+    """Kubernetes' Always, IfNotPresent or Never."""
     cmd: tuple[Text, ...] = ()
-    args: tuple[Text, ...] = ()
+    """The command; without one, the image's entrypoint runs."""
+    args: Annotated[tuple[Text, ...], Since(V2)] = ()
+    """The command's arguments."""
     env: tuple[Env, ...] = ()
     resources: Resources | None = None
-    working_dir: Text = ""
-    max_poll_duration: Int64 | None = None
-    namespace: Text = ""
-    ttl_seconds_after_finished: Int32 | None = None
-    security_context: SecurityContext = SecurityContext()
-    service_account: Text | None = None
-    annotations: dict[str, Text] = {}
+    working_dir: Annotated[Text, Since(V2)] = ""
+    """The folder that the command starts in; without one, the image's."""
+    max_poll_duration: Annotated[Int64 | None, Since(V2)] = None
+    """Seconds that one attempt may take: null asks for the default of 300, 0 leaves no time."""
+    namespace: Annotated[Text, Since(V2)] = ""
+    """The Kubernetes namespace of the job."""
+    ttl_seconds_after_finished: Annotated[Int32 | None, Since(V2)] = None
+    """Seconds that the job is kept for after its end, at least 60; 21600 without this key."""
+    security_context: Annotated[SecurityContext, Since(V2)] = SecurityContext()
+    service_account: Annotated[Text | None, Since(V2)] = None
+    """The Kubernetes service account of the job."""
+    annotations: Annotated[dict[str, Text], Since(V2)] = Field(default_factory=dict)
+    """Kubernetes annotations of the job."""
+    on_failure: Annotated[OnFailure | None, Since(OURS)] = None
+    """What an exit code other than 0 is answered as; continue only tells it in the message."""
+    logs: Annotated[Logs | None, Since(OURS)] = None
+    """When the job's output goes into the message."""
+    retries: Annotated[int, Field(strict=True, ge=0, le=100), AS_WHOLE, Since(OURS)] = 0
+    """How often a job that failed is launched again."""
+    active_deadline_seconds: Annotated[Seconds | None, Since(OURS)] = None
+    """Seconds that the whole task may take, with all its attempts and the pauses between them."""
+    network: Annotated[Literal["default", "none"], AS_TEXT, Since(OURS)] = "default"
+    """With none, the job reaches no other machine."""
 
 
-class Action(_Part):
+class Action(Part):
     """What to do for which events; a silent one answers nothing."""
 
     name: Text = ""
@@ -167,18 +153,12 @@ class Action(_Part):
     tasks: tuple[Task, ...] = ()
 
 
-class JobConfig(_Part):
-    """A whole file."""
+class JobConfig(Part):
+    """A whole file; `upgraded` is in one sentence how an old one was read, and empty for others."""
 
-    api_version: Text = ""
+    api_version: Text = Field(default="", description="firstmate/v1 takes more keys than v2")
     actions: tuple[Action, ...] = ()
 
-
-def homes() -> dict[str, str]:
-    """Every key that may stand in a file, with the names of the parts that have it."""
-    found: dict[str, str] = {}
-    for part in _Part.__subclasses__():
-        for name, field in part.model_fields.items():
-            key = field.alias or name
-            found[key] = f"{found[key]}, {part.__name__}" if key in found else part.__name__
-    return found
+    @property
+    def upgraded(self) -> str:  # noqa: D102 - the class says it
+        return _UPGRADED.get(self.api_version, "")

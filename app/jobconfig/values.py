@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from app.jobconfig.scalars import resolve
+from app.document.scalars import resolve
 
 _STR = "tag:yaml.org,2002:str"
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -52,9 +52,8 @@ def as_json(value: Any) -> str:
 def as_yaml(value: Any) -> str:
     """Block YAML as yaml.v2 writes it, with a final newline."""
     text = yaml.serialize(_node(value), Dumper=yaml.CBaseDumper, allow_unicode=True)
-    return re.sub(
-        r"\n\.\.\.\n$", "\n", text
-    )  # PyYAML ends a lone scalar like this, yaml.v2 does not
+    # PyYAML ends a lone scalar like this, yaml.v2 does not.
+    return re.sub(r"\n\.\.\.\n$", "\n", text)
 
 
 def _escape(found: re.Match[str]) -> str:

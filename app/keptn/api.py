@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -10,9 +10,8 @@ from urllib.parse import quote, quote_plus
 import httpx
 
 from app.events.parse import Event
+from app.keptn.resources import SCOPES, Resource
 from app.outbound import Outbound, Refused, Unclear
-
-CONFIG_RESOURCE = "job/config.yaml"
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,6 @@ class Endpoint:
     events: str
     final: bool
     token: Callable[[], str] = lambda: ""
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A file of a Keptn project: its text, the level it was found on, and its version there."""
-
-    text: str
-    level: str
-    version: str
 
 
 class KeptnApi:
@@ -80,48 +70,53 @@ class KeptnApi:
 
     async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
         """The events of that type and source that Keptn's datastore has for the context."""
-        events: list[Any] = []
-        page = "0"
-        while True:
-            found = await self._get(
-                "mongodb-datastore/event",
-                project=event.named("project"),
-                keptnContext=event.shkeptncontext,
-                type=event_type,
-                source=source,
-                pageSize="100",
-                nextPageKey=page,
-            )
-            events += found.get("events") or []
-            following = str(found.get("nextPageKey") or "0")
-            if following in ("0", page):
-                return events
-            page = following
+        pages = self._pages(
+            "mongodb-datastore/event",
+            project=event.named("project"),
+            keptnContext=event.shkeptncontext,
+            type=event_type,
+            source=source,
+            pageSize="100",
+        )
+        return [one async for page in pages for one in page.get("events") or ()]
 
-    async def resource(self, event: Event, uri: str, levels: str = "service") -> Resource | None:
-        """A resource of one level, pinned to the event's commit; None when it is not there.
-
-        A project's files live on another branch than its stages', so there no commit is named.
-        """
-        path = f"project/{quote(event.named('project'), safe='')}"
-        if levels != "project":
-            path += f"/stage/{quote(event.named('stage'), safe='')}"
-        if levels == "service":
-            path += f"/service/{quote(event.named('service'), safe='')}"
-        commit = event.gitcommitid if levels != "project" else ""
+    async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
+        """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
         try:
-            found = await self._get(f"resource-service/v1/{path}/resource/{quote_plus(uri)}", **pin)
+            found = await self._get(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
         except Refused as error:
-            if error.status == httpx.codes.NOT_FOUND:
-                return None
-            raise
-        return _resource(found, levels)
+            _require_absent(error)
+            return None
+        return _resource(found, level)
+
+    async def listed(self, event: Event, level: str) -> list[str]:
+        """See `Source.listed`; a level that is not there has nothing."""
+        try:
+            pages = [one async for one in self._pages(_folder(event, level), pageSize="100")]
+        except Refused as error:
+            _require_absent(error)
+            return []
+        names = [
+            _field(one, "resourceURI") for page in pages for one in page.get("resources") or ()
+        ]
+        return [name.lstrip("/") for name in names if isinstance(name, str)]
 
     async def _post(self, url: str, body: str, media_type: str) -> None:
         await self._outbound.request(
             "POST", url, headers=self._headers() | {"content-type": media_type}, content=body
         )
+
+    async def _pages(self, path: str, **params: str) -> AsyncIterator[dict[str, Any]]:
+        """All pages of a listing, from the first to the one that names no next."""
+        page = "0"
+        while True:
+            found = await self._get(path, **params, nextPageKey=page)
+            yield found
+            following = str(found.get("nextPageKey") or "0")
+            if following in ("0", page):
+                return
+            page = following
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
         reply = await self._outbound.request(
@@ -140,11 +135,25 @@ class KeptnApi:
         return {"x-token": token} if token else {}
 
 
+def _require_absent(error: Refused) -> None:
+    """Raise unless Keptn itself says that nothing is there; the 404 of a proxy says nothing."""
+    if error.status != httpx.codes.NOT_FOUND:
+        raise error
+    if not error.explained:
+        raise Unclear(str(error)) from None
+
+
+def _folder(event: Event, level: str) -> str:
+    """Where a level's resources are."""
+    parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
+    return f"resource-service/v1/{'/'.join(parts)}/resource"
+
+
 def _resource(found: Mapping[str, Any], level: str) -> Resource:
     metadata = found.get("metadata")
     version = metadata.get("version") if isinstance(metadata, dict) else ""
     try:
-        content = base64.b64decode(found.get("resourceContent") or "", validate=True).decode()
+        content = base64.b64decode(found.get("resourceContent") or "", validate=True)
     except (ValueError, TypeError) as error:
         raise Unclear(f"the resource on {level} level cannot be decoded: {error}") from None
     return Resource(content, level, str(version or ""))

@@ -46,9 +46,31 @@ def leave_open(
     )
 
 
-def forget(db: sqlite3.Connection, letter_id: int) -> None:
-    """Delete a message that nobody will ask for again."""
-    db.execute("DELETE FROM outbox WHERE id = ?", (letter_id,))
+def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
+    """A notice did not arrive, or may not have: it goes again, not before `due`."""
+    db.execute(
+        "UPDATE outbox SET attempts = attempts + 1, due = ?, note = ? WHERE id = ?",
+        (due, note, letter_id),
+    )
+
+
+def give_up(db: sqlite3.Connection, now: float, note: str, where: str, *values: object) -> int:
+    """Skip the open notices that fulfil an SQL condition: dead, and nobody told so yet.
+
+    Returns:
+        How many there were.
+    """
+    sql = "UPDATE outbox SET state = 'dead', sent = ?, due = 0, note = ? WHERE kind = 'notice'"
+    sql = f"{sql} AND state IN ('ready', 'sending', 'sent') AND {where}"
+    return db.execute(sql, (now, note, *values)).rowcount
+
+
+def told(db: sqlite3.Connection, destination: str, until: float) -> None:
+    """The channel heard of the notices that died by then."""
+    db.execute(
+        "UPDATE outbox SET due = 1 WHERE state = 'dead' AND destination = ? AND sent <= ?",
+        (destination, until),
+    )
 
 
 def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit: int) -> list[str]:

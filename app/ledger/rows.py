@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from app.naming import Place
+
 Row = TypeVar("Row", "Run", "TaskRow", "Letter")
+_OPEN = "state IN ('ready', 'sending', 'sent')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One task of a run that was launched, or is about to be."""
+    """One attempt at a task of a run: launched, or about to be."""
 
     run: int
     action: int
     task: int
+    attempt: int
     key: str
     name: str
     launched: float
     ended: float | None
     outcome: str | None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the job config."""
+        return Place(self.action, self.task, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class Letter:
     """One outgoing message.
 
     Its states: ready (never sent, or known not to have arrived) -> sending (may have arrived) ->
-    sent (accepted, not confirmed) -> done; or refused, or dropped.
+    sent (accepted, not confirmed) -> done; or refused, or dropped. A notice is ready, then done or
+    dead, and `due` then tells whether its channel has heard of that.
     """
 
     id: int
@@ -118,9 +128,9 @@ def tombstone(reader: sqlite3.Connection, event_id: str) -> dict[str, Any] | Non
 
 
 def tasks(reader: sqlite3.Connection, run_id: int) -> list[TaskRow]:
-    """The tasks of a run that were launched, in order."""
-    rows = reader.execute("SELECT * FROM tasks WHERE run = ? ORDER BY action, task", (run_id,))
-    return _read(TaskRow, rows)
+    """The attempts at tasks of a run that were launched, in order."""
+    sql = "SELECT * FROM tasks WHERE run = ? ORDER BY action, task, attempt"
+    return _read(TaskRow, reader.execute(sql, (run_id,)))
 
 
 def letters(reader: sqlite3.Connection, run_id: int) -> list[Letter]:
@@ -135,7 +145,7 @@ def due_letters(
 ) -> list[Letter]:
     """The messages that may go, or be looked up, now: of each run the first that is still open."""
     rows = reader.execute(
-        "SELECT * FROM outbox AS a WHERE destination = ? AND state IN ('ready', 'sending', 'sent')"
+        f"SELECT * FROM outbox AS a WHERE destination = ? AND {_OPEN}"  # noqa: S608
         " AND due <= ? AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
         " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
         " ORDER BY due LIMIT ?",
@@ -146,8 +156,8 @@ def due_letters(
 
 def next_due(reader: sqlite3.Connection, destination: str) -> float | None:
     """When the next message of a destination is due."""
-    open_ones = "destination = ? AND state IN ('ready', 'sending', 'sent')"
-    return _figure(reader, f"SELECT min(due) FROM outbox WHERE {open_ones}", destination)  # noqa: S608
+    sql = f"SELECT min(due) FROM outbox WHERE destination = ? AND {_OPEN}"  # noqa: S608
+    return _figure(reader, sql, destination)
 
 
 def oldest_waiting(reader: sqlite3.Connection) -> float | None:
@@ -155,10 +165,42 @@ def oldest_waiting(reader: sqlite3.Connection) -> float | None:
     return _figure(reader, "SELECT min(received) FROM runs WHERE state = 'planned'")
 
 
-def oldest_letter(reader: sqlite3.Connection) -> float | None:
-    """When the oldest message was written that is not delivered yet."""
-    sql = "SELECT min(written) FROM outbox WHERE state IN ('ready', 'sending')"
-    return _figure(reader, sql)
+def oldest_letter(reader: sqlite3.Connection, destination: str) -> float | None:
+    """When the oldest message to a destination was written that is not delivered yet."""
+    sql = f"SELECT min(written) FROM outbox WHERE {_OPEN} AND destination = ? AND state <> 'sent'"  # noqa: S608
+    return _figure(reader, sql, destination)
+
+
+def first_notices(reader: sqlite3.Connection, channel: str, limit: int) -> list[sqlite3.Row]:
+    """The first open notices of a channel: id, run, due, and the run's context."""
+    sql = "SELECT outbox.id, run, due, context FROM outbox JOIN runs ON runs.id = run"
+    sql = f"{sql} WHERE destination = ? AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?"
+    return reader.execute(sql, (channel, limit)).fetchall()
+
+
+def letter(reader: sqlite3.Connection, letter_id: int) -> Letter:
+    """The message with this number, which exists."""
+    return _read(Letter, reader.execute("SELECT * FROM outbox WHERE id = ?", (letter_id,)))[0]
+
+
+def waiting_letters(reader: sqlite3.Connection, destination: str) -> int:
+    """How many messages to a destination are not delivered yet."""
+    sql = f"SELECT count(*) FROM outbox WHERE {_OPEN} AND destination = ?"  # noqa: S608
+    return round(_figure(reader, sql, destination) or 0)
+
+
+def dead_letters(reader: sqlite3.Connection) -> dict[int, int]:
+    """Of each run of which notices were given up: how many."""
+    sql = (
+        "SELECT run, count(*) FROM outbox INDEXED BY outbox_dead WHERE state = 'dead' GROUP BY run"
+    )
+    return dict(map(tuple, reader.execute(sql)))
+
+
+def untold(reader: sqlite3.Connection, channel: str) -> int:
+    """How many notices were given up of which the channel has not heard."""
+    sql = "SELECT count(*) FROM outbox WHERE state = 'dead' AND destination = ? AND due = 0"
+    return round(_figure(reader, sql, channel) or 0)
 
 
 def _figure(reader: sqlite3.Connection, sql: str, *values: str) -> float | None:

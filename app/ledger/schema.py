@@ -1,11 +1,9 @@
-"""The tables of the ledger and their version; nothing here reads or changes a run."""
+"""The tables of the ledger and their versions; nothing here reads or changes a run."""
 
 import sqlite3
 
 from app import boundaries
 from app.errors import Permanent
-
-VERSION = 1
 
 _TABLES = (
     # The ids of events whose runs are forgotten, so that no old event is run again.
@@ -31,31 +29,64 @@ _TABLES = (
         WHERE state IN ('ready', 'sending', 'sent')""",
     "CREATE INDEX outbox_run ON outbox (run)",
 )
+_ATTEMPTS = (
+    "ALTER TABLE tasks RENAME TO tasks_of_version_1",
+    """CREATE TABLE tasks (
+        run INTEGER NOT NULL, action INTEGER NOT NULL, task INTEGER NOT NULL,
+        attempt INTEGER NOT NULL, key TEXT NOT NULL,
+        name TEXT NOT NULL, launched REAL NOT NULL, ended REAL, outcome TEXT,
+        PRIMARY KEY (run, action, task, attempt)) WITHOUT ROWID""",
+    """INSERT INTO tasks
+        SELECT run, action, task, 0, key, name, launched, ended, outcome FROM tasks_of_version_1""",
+    "DROP TABLE tasks_of_version_1",
+)
+_NOTICES = (
+    "CREATE INDEX outbox_dead ON outbox (destination) WHERE state = 'dead'",
+    # Lines of the log are written at once now.
+    "DELETE FROM outbox WHERE destination = 'log'",
+)
+_STEPS = (_TABLES, (*_ATTEMPTS, *_NOTICES))
+"""What leads from each version to the next; a new file goes all the way."""
+
+VERSION = len(_STEPS)
 
 
-def require_known(connection: sqlite3.Connection) -> bool:
-    """Whether the tables are there.
+def require_current(connection: sqlite3.Connection) -> None:
+    """Refuse a file that these tables are not in.
 
     Raises:
-        Permanent: the file was written by another version of Firstmate.
+        Permanent: with the remedy.
     """
+    if (found := _version(connection)) < VERSION:
+        raise Permanent(
+            f"the ledger has schema version {found}, this Firstmate reads {VERSION}; "
+            "start its service, which brings the ledger up to date"
+        )
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file, or bring an older one up to date, in one transaction.
+
+    Raises:
+        Permanent: a newer version of Firstmate wrote the file.
+    """
+    missing = [statement for step in _STEPS[_version(connection) :] for statement in step]
+    if not missing:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for number, statement in enumerate(missing):
+        connection.execute(statement)
+        if number == len(missing) // 2:
+            boundaries.reached("schema half made")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, VERSION):
+    if found > VERSION:
         raise Permanent(
             f"the ledger has schema version {found}, this Firstmate knows {VERSION}; "
             "start the version that wrote it, or choose another DATA_DIR"
         )
-    return found == VERSION
-
-
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file, in one transaction."""
-    if require_known(connection):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    for number, statement in enumerate(_TABLES):
-        connection.execute(statement)
-        if number == len(_TABLES) // 2:
-            boundaries.reached("schema half made")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+    return found

@@ -1,17 +1,15 @@
-"""Those who hear of every transition, one file each; `configured` is their registry.
+"""Those who tell people, one file a kind; `KINDS` is their registry.
 
 A notifier never changes a run, and its silence delays nobody.
 """
 
+from app.notifiers.channel import Notifier
 from app.notifiers.cloudevent import CloudEventNotifier
 from app.notifiers.log import LogNotifier
-from app.outbound import Outbound
-from app.senders import Channel
+from app.notifiers.webhook import WebhookNotifier
 
-
-def configured(forward_url: str, outbound: Outbound) -> list[Channel]:
-    """The notifiers that the operator asked for."""
-    asked: list[Channel] = [LogNotifier()]
-    if forward_url:
-        asked.append(CloudEventNotifier(forward_url, outbound))
-    return asked
+KINDS: dict[str, type[Notifier]] = {
+    "log": LogNotifier,
+    "cloudevent": CloudEventNotifier,
+    "webhook": WebhookNotifier,
+}

@@ -1,20 +1,16 @@
-"""The notifier `log`: a line of the service's own log for each transition of a run."""
+"""The kind `log`: a line of the service's own log. It knows no platform."""
 
 import logging
 
-from app.ledger.rows import Letter
-from app.senders import Channel
-
-_LOG = logging.getLogger("firstmate.notice")
+from app.notifiers.channel import Notifier
+from app.notifiers.notice import Notice
 
 
-class LogNotifier(Channel):
-    """Writes notices to the log; one that was lost in a crash is written again."""
+class LogNotifier(Notifier):
+    """Writes the line; one that was lost in a crash is written again."""
 
-    name = "log"
-    keeps_letters = False
-
-    async def send(self, letter: Letter) -> bool:
-        """Write the line."""
-        _LOG.info("%s", letter.body)
-        return True
+    async def deliver(self, body: str, missed: int) -> str:
+        """Write it."""
+        line = Notice.model_validate_json(body).line(missed)
+        logging.getLogger("firstmate.notice").info("%s", line, extra={"channel": self.channel.name})
+        return "written"

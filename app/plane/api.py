@@ -84,6 +84,7 @@ OpenEvents = Annotated[Listing, _listing(*_SCOPE, "eventID", size=20)]
 Events = Annotated[Listing, _listing(*_EVENT, size=20, least=1, most=100)]
 Executions = Annotated[Listing, _listing("stage", "service", "name", "status", "keptnContext")]
 States = Annotated[Listing, _listing("name", "keptnContext", *_TIMES)]
+Names = Annotated[Listing, _listing(size=20)]
 Logs = Annotated[Listing, _listing("integrationId", *_TIMES)]
 
 
@@ -108,7 +109,9 @@ class Routes:
         router.get(_CONTROL + "/log")(self.logs)
         router.get(_DATASTORE)(self.events)
         for level in _LEVELS:
-            path = f"{_PROJECT}{level}/resource/{{uri:path}}"
+            path = f"{_PROJECT}{level}/resource"
+            router.get(path, openapi_extra=_places(path))(self.listed)
+            path += "/{uri:path}"
             router.get(path, openapi_extra=_places(path))(self.resource)
 
     def post_event(self, body: Posted) -> Document:
@@ -160,6 +163,16 @@ class Routes:
         content, version = self.resources.read(stage, service, unquote_plus(escaped), commit)
         encoded = {"resourceURI": escaped, "resourceContent": base64.b64encode(content).decode()}
         return {**encoded, "metadata": {"upstreamURL": "", "version": version}}
+
+    def listed(self, request: Request, listing: Names) -> Document:
+        """The names of a level's resources as they are now, whatever version is asked for."""
+        place = request.path_params
+        self._require(place["project"])
+        names = self.resources.listed(place.get("stage", ""), place.get("service", ""))
+        end = listing.offset + (listing.size or len(names))
+        shown = [{"resourceURI": name} for name in names[listing.offset : end]]
+        following = end if end < len(names) else 0
+        return {"resources": shown, "nextPageKey": str(following), "totalCount": len(names)}
 
     def post_log(self, body: Posted) -> Document:
         """Keep log entries of an integration."""

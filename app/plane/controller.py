@@ -65,10 +65,10 @@ class Controller:
             moment = self._store.next_moment(start_timeout)
         return None if moment is None else max(0.0, moment - now)
 
-    def _publish(self, context: str, source: str, attributes: Document) -> None:
+    def _publish(self, context: str, source: str, attributes: Document, phase: str = "") -> None:
         """Store a new event, and react to it as the controller's subscription would."""
         event = self._event(context, source, attributes)
-        self._store.put("events", event)
+        self._store.put("events", event, phase)
         try:
             common = event_data(event["data"])
         except Refused:
@@ -167,7 +167,7 @@ class Controller:
         scope, name = execution["scope"], execution["sequence"]["name"]
         finished: Document = {"type": grammar.of_sequence(last.stage, name, "finished")}
         finished |= {"triggeredid": scope["triggeredId"], "data": last.model_dump()}
-        self._publish(scope["keptnContext"], SOURCE, finished)
+        self._publish(scope["keptnContext"], SOURCE, finished, phase="untold")
 
     def _event(self, context: str, source: str, attributes: Document) -> Document:
         """A CloudEvent with a new id and the present time; empty attributes are left out."""

@@ -1,4 +1,7 @@
-"""Pushes open task events to the door, as Keptn's distributor would, and keeps time. No rules."""
+"""Pushes open task events and the ends of sequences to the door, as Keptn's distributor would.
+
+It also keeps time; what an event means is the controller's business.
+"""
 
 import asyncio
 
@@ -11,12 +14,13 @@ from app.plane.store import Document, Store
 
 FIRST_DELAY, LAST_DELAY = 0.25, 5.0
 AT_ONCE = 32
+_WANTED = "phase IN ('open', 'untold')"
 LONGEST_SLEEP = 60.0
 """Seconds; then the timers are looked at again, for somebody may have set the machine's clock."""
 
 
 class Delivery:
-    """Every open event until the door has taken it once, each by itself.
+    """Every event that is wanted there until the door has taken it once, each by itself.
 
     `door` is a client whose base URL is the door.
     """
@@ -46,10 +50,10 @@ class Delivery:
                 await self._clock.wait(self._wake, pause)
 
     def _look(self, start_timeout: float) -> tuple[list[Document], float]:
-        """The open events that nobody delivers yet, and the seconds until the next timer."""
+        """The events that nobody delivers yet, and the seconds until the next timer."""
         try:
             pause = self._controller.tick(start_timeout)
-            waiting = self._store.find("events", "phase = 'open'")
+            waiting = self._store.find("events", _WANTED)
         except Temporary:
             return [], LAST_DELAY
         new = [event for event in waiting if event["id"] not in self._in_flight]
@@ -65,14 +69,15 @@ class Delivery:
     async def _attempt(self, event: Document) -> bool:
         """Whether the event needs no further attempt."""
         body = {**event, "datacontenttype": "application/json"}
-        still_open = ("events", "phase = 'open' AND eventID = ?", event["id"])
+        still_open = ("events", f"{_WANTED} AND eventID = ?", event["id"])
+        after = "taken" if event["type"].endswith(".triggered") else "closed"
         try:
             async with self._slots:
                 if not await asyncio.to_thread(self._store.find, *still_open):
                     return True
                 taken = (await self._door.post("", json=body)).is_success
                 if taken:
-                    await asyncio.to_thread(self._store.set_phase, event["id"], "taken")
+                    await asyncio.to_thread(self._store.set_phase, event["id"], after)
                 return taken
         except (httpx.HTTPError, Temporary):
             return False

@@ -74,6 +74,19 @@ class Resources:
             raise Refused(404, "Resource not found")
         return content, version
 
+    def listed(self, stage: str, service: str) -> list[str]:
+        """The names of what a level holds now; a project's are not those of its stages.
+
+        Raises:
+            Refused: 404 for a level that is not there, 400 for one with too many files.
+        """
+        self._require(stage, service)
+        stages = self._folder / "stages"
+        root = stages / stage if stage else self._folder
+        root = root / "services" / service if service else root
+        found = filter(self._real, _files(root, without=stages))
+        return sorted(path.relative_to(root).as_posix() for path in found)
+
     def snapshot(self, stage: str) -> str:
         """Keep what the stage holds now, and return its version: a hash of all names and contents.
 
@@ -114,20 +127,27 @@ class Resources:
         return None if hidden else self._content(self._folder / name)
 
     def _content(self, path: Path) -> bytes | None:
+        try:
+            return real.read_bytes() if (real := self._real(path)) else None
+        except OSError:
+            return None
+
+    def _real(self, path: Path) -> Path | None:
         """None for what is no file of the project's, is too large, or leads outside by a link."""
         try:
             real = path.resolve()
             inside = real.is_relative_to(self._folder) and not real.is_relative_to(self._private)
             fits = inside and real.is_file() and real.stat().st_size <= MAX_BYTES
-            return real.read_bytes() if fits else None
         except (OSError, ValueError):
             return None
+        return real if fits else None
 
 
-def _files(root: Path) -> list[Path]:
+def _files(root: Path, without: Path | None = None) -> list[Path]:
     found: list[Path] = []
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in shown if Path(folder, name) != without]
         found += [Path(folder, name) for name in names if not name.startswith(".")]
         if len(found) > MAX_FILES:
             raise Refused(400, f"{root} holds more than {MAX_FILES} files; move some elsewhere")

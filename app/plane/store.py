@@ -74,7 +74,8 @@ class Page:
 class Store:
     """One connection under one lock.
 
-    The phase of a triggered task's event: scheduled, open, taken (by the door), closed.
+    The phase of a triggered task's event: scheduled, open, taken (by the door), closed; that of a
+    sequence's end: untold, then closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,7 +115,7 @@ class Store:
         self.query(sql, json.dumps(body), phase, due)
 
     def set_phase(self, event_id: str, phase: str) -> None:
-        """A triggered task's event goes on; a closed one stays closed."""
+        """An event goes on; a closed one stays closed."""
         sql = "UPDATE events SET phase = ? WHERE eventID = ? AND phase != 'closed'"
         self.query(sql, phase, event_id)
 

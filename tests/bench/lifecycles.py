@@ -15,7 +15,8 @@ import httpx
 import uvloop
 
 from app.events import build, parse
-from app.keptn.api import CONFIG_RESOURCE, Endpoint, KeptnApi
+from app.keptn.api import Endpoint, KeptnApi
+from app.keptn.resources import CONFIG_RESOURCE
 from app.outbound import Outbound
 from tests.bench import events
 from tests.bench.processes import Program, places, service
@@ -115,7 +116,7 @@ async def _floor(keptn: str) -> _Floor:
     post, both = [], []
     for _ in range(200):
         begin = time.perf_counter()
-        await api.resource(EVENT, CONFIG_RESOURCE)
+        await api.read(EVENT, CONFIG_RESOURCE, "service", EVENT.gitcommitid)
         middle = time.perf_counter()
         await api.send_event(body)
         both.append(time.perf_counter() - begin)
@@ -125,7 +126,7 @@ async def _floor(keptn: str) -> _Floor:
     async def live() -> int:
         count = 0
         while time.perf_counter() < until:
-            await api.resource(EVENT, CONFIG_RESOURCE)
+            await api.read(EVENT, CONFIG_RESOURCE, "service", EVENT.gitcommitid)
             await api.send_event(body)
             await api.send_event(body)
             count += 1

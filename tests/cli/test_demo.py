@@ -11,7 +11,7 @@ from tests.cli.conftest import ROOT
 @pytest.mark.slow
 def test_the_demo_shows_both_chains_and_exits_with_zero() -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "app", "demo"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -28,19 +28,3 @@ def test_the_demo_shows_both_chains_and_exits_with_zero() -> None:
     assert "log of 'Say Hello' | Hello World" in shown.stdout
     assert "sequence state: timedOut; events of 'firstmate': 0" in shown.stdout
     assert "no action matches sh.keptn.event.action.triggered" in shown.stdout
-
-
-@pytest.mark.slow
-def test_the_demo_elsewhere_says_where_it_belongs() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "app", "demo", "docs"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert shown.returncode == 1
-    assert (
-        "docs/shipyard.yaml is missing: run the demo in Firstmate's own repository" in shown.stderr
-    )

@@ -28,13 +28,23 @@ BOUNDARIES: dict[str, tuple[Kill, ...]] = {
     "sent": (Kill("sent", "started"), Kill("sent", "finished")),
     "reply received": (Kill("reply received", "started"), Kill("reply received", "finished")),
     "launch committed": (Kill("launch committed"), Kill("launch committed", nth=2)),
+    "files written": (Kill("files written"), Kill("files written", nth=2)),
     "forked": (Kill("forked"), Kill("forked", nth=2)),
     "child ended": (Kill("child ended"), Kill("child ended", nth=2)),
     "exit seen": (Kill("exit seen"), Kill("exit seen", nth=2)),
+    "container created": (Kill("container created"), Kill("container created", nth=2)),
+    "container started": (Kill("container started"), Kill("container started", nth=2)),
+    "container found": (Kill("container found"),),
     "second delivery": (Kill("second delivery"),),
     "job running": (Kill("job running"), Kill("job running", nth=2)),
 }
 """Every boundary with the passings of it that one sequence has."""
+
+IN_CONTAINERS = ("container created", "container started", "container found")
+"""Boundaries that only the container engine has; the first two are reached in its stand-in."""
+
+BEFORE = {"container found": (Kill("job running", children=True),)}
+"""What has to happen first for a boundary to be reached at all."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +101,19 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 
 @dataclass(frozen=True)
 class Round:
-    """A sequence whose service is killed, perhaps often; `transport` is sidecar, api or plane."""
+    """A sequence whose service is killed, perhaps often.
+
+    `transport` is sidecar, api or plane; `engine` process or container.
+    """
 
     kills: tuple[Kill, ...]
     mode: Mode
     transport: str
+    engine: str = "process"
 
     def __str__(self) -> str:
-        return f"{' then '.join(map(str, self.kills))} - {self.mode.name} - {self.transport}"
+        kills = " then ".join(map(str, self.kills))
+        return f"{kills} - {self.mode.name} - {self.transport} - {self.engine}"
 
 
 @dataclass(frozen=True)
@@ -125,10 +140,10 @@ class Result:
         return not (self.lost or self.doubled or self.launched_twice)
 
 
-def play(played: Round, keptn: StrictKeptn) -> Result:
-    """Play a round from an empty folder to the last look; others may share the strict Keptn."""
+def play(played: Round, keptn: StrictKeptn, channel: str) -> Result:
+    """Play a round from an empty folder to the last look; others may share Keptn and channel."""
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
-        service = Service(Path(name))
+        service = Service(Path(name), played.engine, channel)
         try:
             return _Stage(played, keptn, service).play()
         finally:
@@ -170,11 +185,21 @@ class _Stage:
         ended = self._peer.await_end(PATIENCE) and self._service.await_quiet(PATIENCE)
         return self._judge(ended=ended, doubtful=self._service.doubtful())
 
-    def _start(self, kill: Kill | None = None) -> None:
-        """Start the service, and the sequence as soon as there is somebody to do it."""
+    def _start(self, kill: Kill | None = None, holding: Path | None = None) -> None:
+        """Start the service, and the sequence as soon as there is somebody to do it.
+
+        A job that was held up over the crash goes on when the new service had time to find it.
+        """
         if self._service.start(kill) and not self._triggered:
             self._triggered = True
             self._peer.trigger()
+        held = [file for file in map(_hold, self._files) if file.exists() and file != holding]
+        until = time.monotonic() + (PATIENCE if kill and kill.at == "container found" else 0.5)
+        while held and self._service.alive and time.monotonic() < until:
+            time.sleep(0.02)
+        if self._service.alive:
+            for file in held:
+                file.unlink()
 
     def _live_to_boundary(self, kill: Kill) -> None:
         self._start(kill)
@@ -184,13 +209,12 @@ class _Stage:
     def _live_into_job(self, kill: Kill) -> None:
         file = self._files[kill.nth - 1]
         _hold(file).touch()
-        self._start()
+        self._start(holding=_hold(file))
         while not (_lines(file) or self._has_ended()):
             pass
         if kill.at == "second delivery":
             self._peer.deliver_again()
         self._service.kill(children=kill.children)
-        _hold(file).unlink()
 
     def _has_ended(self) -> bool:
         """Whether there is nothing left to be killed in; takes a moment to say no."""
@@ -215,11 +239,13 @@ class _Stage:
 
     def _lost_outcomes(self, message: str) -> int:
         """Tasks that did not run though nothing came between, or ran to an end that is not told."""
-        lost, may_end = 0, not any(kill.children for kill in self._round.kills)
+        # A container goes on when all that watched it is killed.
+        gone = self._round.engine == "process" and any(one.children for one in self._round.kills)
+        lost = 0
         for number, file in enumerate(self._files):
             has_run, has_ended = _lines(file) > 0, self._service.has_saved_exit(number)
             if f"Task '{file.name}' was interrupted" in message:
-                return lost + (has_ended or (has_run and may_end))
+                return lost + (has_ended or (has_run and not gone))
             lost += not has_run
         return lost
 
@@ -229,7 +255,7 @@ def _config(files: list[Path]) -> str:
     tasks = "".join(
         f"""
       - name: {file.name}
-        image: any
+        image: box:1
         cmd: [/bin/sh, -c]
         args: ["echo x >> {file}; while [ -e {_hold(file)} ]; do sleep 0.02; done"]"""
         for file in files

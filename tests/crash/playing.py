@@ -5,9 +5,21 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle, product
 
 from tests.crash.killing import Kill
-from tests.crash.matrix import BOUNDARIES, MODES, PLANE, SLOWEST, Result, Round, play
+from tests.crash.matrix import (
+    BEFORE,
+    BOUNDARIES,
+    IN_CONTAINERS,
+    MODES,
+    PLANE,
+    SLOWEST,
+    Result,
+    Round,
+    play,
+)
+from tests.notices.receiver import Reply, receiving
 from tests.strict.client import StrictKeptn
 
 AT_ONCE = 8
@@ -17,13 +29,23 @@ _MODES = (*MODES, PLANE)
 
 
 def every_round() -> list[Round]:
-    """Each boundary x mode once; transports, children and passings take turns."""
+    """Each boundary x mode once over processes, each boundary over containers.
+
+    Transports, children and passings take turns; so do the modes over containers.
+    """
     rounds = [Round((Kill("sent", "finished"),), SLOWEST, "sidecar")]
-    for row, kills in enumerate(BOUNDARIES.values()):
+    for row, (boundary, kills) in enumerate(BOUNDARIES.items()):
         for column, mode in enumerate(_MODES):
             turn = row + column
             kill = replace(kills[turn // 2 % len(kills)], children=bool(turn // 4 % 2))
-            rounds.append(Round((kill,), mode, mode.transports[turn % len(mode.transports)]))
+            transport = mode.transports[turn % len(mode.transports)]
+            if boundary not in IN_CONTAINERS:
+                rounds.append(Round((kill,), mode, transport))
+        for turn, (kill, children) in enumerate(product(kills, (False, True))):
+            if boundary in IN_CONTAINERS or children == bool((row + turn // 2) % 2):
+                mode = _MODES[(3 * row + turn) % len(_MODES)]
+                whole = (*BEFORE.get(boundary, ()), replace(kill, children=children))
+                rounds.append(Round(whole, mode, mode.transports[0], "container"))
     return rounds
 
 
@@ -31,23 +53,27 @@ def any_rounds(number: int, seed: int) -> Iterator[Round]:
     """So many rounds by chance, the same for the same seed; in some, recovery is killed too."""
     chance = random.Random(seed)
     for _ in range(number):
-        mode = chance.choice(_MODES)
+        mode, engine = chance.choice(_MODES), chance.choice(("process", "container"))
         often = chance.choice((1, 1, 1, 2, 3))
-        kills = tuple(_any_kill(chance) for _ in range(often))
-        yield Round(kills, mode, chance.choice(mode.transports))
+        kills = tuple(_any_kill(chance, engine) for _ in range(often))
+        yield Round(kills, mode, chance.choice(mode.transports), engine)
 
 
-def _any_kill(chance: random.Random) -> Kill:
-    kill = chance.choice(chance.choice(list(BOUNDARIES.values())))
+def _any_kill(chance: random.Random, engine: str) -> Kill:
+    elsewhere = () if engine == "container" else IN_CONTAINERS
+    kill = chance.choice(
+        chance.choice([BOUNDARIES[one] for one in BOUNDARIES if one not in elsewhere])
+    )
     return replace(kill, children=chance.random() < 0.5)
 
 
 class Stage:
     """Plays rounds in parallel, against a strict Keptn that they share wherever they can."""
 
-    def __init__(self, shared: StrictKeptn, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, shared: StrictKeptn, pool: ThreadPoolExecutor, channel: str) -> None:
         self._shared = shared
         self._pool = pool
+        self._channel = channel
 
     def play(self, played: Round) -> Future[Result]:
         """Play a round when there is room."""
@@ -55,16 +81,18 @@ class Stage:
 
     def _play(self, played: Round) -> Result:
         if not played.mode.spoils_others:
-            return play(played, self._shared)
+            return play(played, self._shared, self._channel)
         with StrictKeptn() as own:
-            return play(played, own)
+            return play(played, own, self._channel)
 
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """A stage; what was not begun when it closes is not played."""
-    with StrictKeptn() as shared, ThreadPoolExecutor(AT_ONCE) as pool:
+    """A stage with a channel that fails half of the time; not begun at its close, not played."""
+    replies = cycle((Reply(), Reply(500, takes=False), Reply(0, takes=False), Reply()))
+    with receiving() as channel, StrictKeptn() as shared, ThreadPoolExecutor(AT_ONCE) as pool:
+        channel.choose = lambda: next(replies)
         try:
-            yield Stage(shared, pool)
+            yield Stage(shared, pool, channel.url)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -16,6 +16,7 @@ import httpx
 from app.ledger import guard
 from tests.crash import killing, start
 from tests.crash.killing import Kill
+from tests.engines import stand_in
 
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["tests.crash.start"])  # half a second saved at every start
@@ -26,13 +27,34 @@ _UNSETTLED = (
 _SURPLUS = "SELECT coalesce(sum(owed - 1), 0) FROM runs"
 
 
-class Service:
-    """Starts, kills and looks into services of one data folder, all behind the same door."""
+_ROUTES = """
+apiVersion: firstmate/v1
+channels: [{{name: chat, urlFrom: {{file: {file}}}}}]
+routes: [{{channels: [chat]}}]
+"""
 
-    def __init__(self, folder: Path) -> None:
+
+class Service:
+    """Starts, kills and looks into services of one data folder, all behind the same door.
+
+    All that its sequence comes to is told to a `channel`, which has a URL.
+    """
+
+    def __init__(self, folder: Path, engine: str, channel: str) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.environment: dict[str, str] = {}
+        docker, self._containers = stand_in.install(folder)
+        (folder / "channel").write_text(channel)
+        (folder / "routes.yaml").write_text(_ROUTES.format(file=folder / "channel"))
+        self._place = {
+            "DATA_DIR": str(self.data_dir),
+            "PATH": os.environ["PATH"],
+            "RUNNER": engine,
+            "CONTAINER_CLI": str(docker),
+            "DOCKER_HOST": f"unix://{self._containers}",
+            "ROUTES_FILE": str(folder / "routes.yaml"),
+        }
         # A bound socket that never listens keeps the port ours between two services.
         self._keeper = socket.socket()
         self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,10 +66,10 @@ class Service:
     def start(self, kill: Kill | None = None) -> bool:
         """Start a service, armed or not; whether it lived to listen."""
         (self.data_dir / killing.ORDER).unlink(missing_ok=True)
+        (self._containers / stand_in.ORDER).unlink(missing_ok=True)
         ports = {"PORT": self._port, "OPS_PORT": "0", "PLANE_PORT": "0"}
-        place = {"DATA_DIR": str(self.data_dir), "PATH": os.environ["PATH"], "RUNNER": "process"}
         order = {"CRASH": json.dumps(asdict(kill))} if kill else {}
-        environment = {**place, **ports, **order, **self.environment}
+        environment = {**self._place, **ports, **order, **self.environment}
         listening, told = _FORKING.Pipe(duplex=False)
         self._process = _FORKING.Process(target=start.serve, args=(environment, self.folder, told))
         self._process.start()
@@ -105,6 +127,7 @@ class Service:
         if self._process:
             self.kill(children=True)
             self._process.close()
+        stand_in.end_all(self._containers)
         self._keeper.close()
 
     def _ask(self, sql: str) -> int:

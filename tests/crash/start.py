@@ -15,11 +15,14 @@ from pathlib import Path
 import httpx
 
 from app import boundaries, main, outbound, senders, settings
-from app.engines import process
+from app.engines import jobs
 from tests.crash import killing
 from tests.crash.killing import ORDER, Kill
+from tests.engines import stand_in
+from tests.notices.receiver import SECRET_PATH
 
 IN_SUPERVISOR = ("forked", "child ended")
+IN_CONTAINER_ENGINE = ("container created", "container started")
 ARMED_SUPERVISOR = "tests.crash.armed_supervisor"
 
 
@@ -32,12 +35,16 @@ def hurry() -> None:
 
 
 def arm(kill: Kill, data_dir: Path) -> None:
-    """Let the service, or its supervisor, come to its end at the boundary."""
+    """Let the service, its supervisor, or its container engine end it at the boundary."""
     if kill.at in IN_SUPERVISOR:
-        process.PROGRAM = ARMED_SUPERVISOR
+        jobs.PROGRAM = ARMED_SUPERVISOR
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         order = {"kill": asdict(kill), "service": os.getpid()}
         (data_dir / ORDER).write_text(json.dumps(order))
+        return
+    if kill.at in IN_CONTAINER_ENGINE:
+        state = Path(os.environ["DOCKER_HOST"].removeprefix("unix://"))
+        (state / stand_in.ORDER).write_text(json.dumps({**asdict(kill), "service": os.getpid()}))
         return
 
     def die() -> None:
@@ -59,14 +66,14 @@ def _who() -> str:
 
 
 def watch_sending(service: main.Service) -> None:
-    """Have `sent` reached when a message is on the wire and no reply was read yet."""
+    """Have `sent` reached when a message to Keptn is on the wire and no reply was read yet."""
 
     async def traced(step: str, _: object) -> None:
         if step == "http11.send_request_body.complete":
             boundaries.reached("sent")
 
     async def watched(request: httpx.Request) -> None:
-        if request.method == "POST":
+        if request.method == "POST" and request.url.path != SECRET_PATH:
             request.extensions["trace"] = traced
 
     service._outbound._client.keywords["event_hooks"] = {"request": [watched]}

@@ -1,4 +1,7 @@
-"""Every boundary x every mode of Keptn, once: nothing is lost, doubled, or launched twice."""
+"""Every boundary x every mode of Keptn, once: nothing is lost, doubled, or launched twice.
+
+All of it over both engines, while a channel for notices fails half of the time.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -28,5 +31,5 @@ def test_the_task_is_answered_and_nothing_runs_twice_when_the_service_is(
     played: Round, results: dict[str, Future[Result]]
 ) -> None:
     result = results[str(played)].result()
-    assert result.kills == 1, result.note
+    assert result.kills == len(played.kills), result.note
     assert result.survived, f"{result}\n{result.note}"

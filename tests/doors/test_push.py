@@ -160,7 +160,7 @@ async def test_503_while_the_ledger_is_full_and_202_when_there_is_room_again(
     start: Callable[..., Ship],
 ) -> None:
     ship = start(**NO_KEPTN)
-    ledger = ship.service._ledger
+    ledger = ship.service._river.ledger
     pages = await ledger.write(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     await ledger.write(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     event = new(data={**TRIGGERED["data"], "much": "x" * 50_000})

@@ -8,23 +8,61 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.document.typed import FileError, homes
 from app.errors import Permanent
 from app.events.parse import Event
 from app.jobconfig.env import environment, expand
+from app.jobconfig.findings import examine
 from app.jobconfig.match import name_matches
 from app.jobconfig.paths import PathError, find
-from app.jobconfig.read import ConfigError, Task, read, readable_event_names
+from app.jobconfig.read import JobConfig, Task, read, readable_event_names
 from app.jobconfig.values import as_json, as_plain, as_yaml
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 YAML_LIKE = st.text("abevnt:-[]{}&*<!\"'|>#%~?, \n\t01.", max_size=60)
 LINES = """\
-apiVersion: v2|actions:|- name: a|  events:|  - name: '*'|  tasks: [|    cmd: x|  silent: 1|}
-|  <<: *a|&a|!!binary x|...|---|\tx|\ud800"""
-JOB_LIKE = st.lists(st.sampled_from(LINES.split("|"))).map("\n".join)
-FILES = ANY_TEXT | YAML_LIKE | JOB_LIKE
+apiVersion: v2|apiVersion: v1|apiVersion: firstmate/v1|actions:|- name: a|  events:|  - name: '*'
+|  tasks: [|    cmd: x|  silent: 1|}|  tasks:|  - &t|    name: t|    cmd: a  b|    args: [*a, ~]
+|    retries: 3|    logs: loud|    env: [{as: x}]|    x: {y: z}|  - *t|    <<: *t|...|---|\tx|\ud800
+|    jsonpath: {property: $..a[}|    jsonpath: {property: $.a}|  <<: *a|&a|!!binary x"""
+JOB_LIKE = st.lists(st.sampled_from(LINES.replace("\n|", "|").split("|"))).map("\n".join)
+VERSIONS = st.sampled_from(["", "apiVersion: v1", "apiVersion: v2", "apiVersion: firstmate/v1"])
+KEYS = st.sampled_from(sorted(homes(JobConfig)))
+ODD = st.dictionaries(KEYS, YAML_LIKE | st.lists(st.integers() | st.floats() | st.none()))
+TEXTS = st.sampled_from(["", "a", "a b", "test", "*", "$.a", "$[", None, 5, True]) | YAML_LIKE
+LISTS = st.lists(TEXTS, max_size=3)
+
+
+def part(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A mapping with some of these keys, most often of the right type, and seldom others."""
+    right = st.fixed_dictionaries({}, optional=keys)
+    return st.one_of(right, right, right, right | ODD | st.none())
+
+
+ENTRIES = part(name=TEXTS, jsonpath=part(property=TEXTS, match=TEXTS))
+ENV = part(name=TEXTS, value=TEXTS, valueFrom=TEXTS | st.just("event"), **{"as": TEXTS})
+COMMANDS = TEXTS | LISTS
+NUMBERS = st.integers() | st.integers(0, 9)
+OURS = {"retries": NUMBERS, "logs": TEXTS | st.just("never"), "network": st.just("none")}
+TASKS = part(name=TEXTS, image=TEXTS, cmd=COMMANDS, args=LISTS, env=st.lists(ENV, max_size=2))
+ACTIONS = part(
+    name=TEXTS,
+    silent=st.booleans(),
+    events=st.lists(ENTRIES, max_size=2),
+    tasks=st.lists(TASKS | part(name=TEXTS, **OURS), max_size=3),
+)
+
+
+def document(version: str, actions: Any, indent: int) -> str:
+    """A file of one of the formats."""
+    return f"{version}\n{yaml.safe_dump({'actions': actions}, indent=indent)}"
+
+
+DOCUMENTS = st.builds(document, VERSIONS, st.lists(ACTIONS, max_size=3), st.integers(2, 4))
+FILES = DOCUMENTS | JOB_LIKE | YAML_LIKE | ANY_TEXT
 WORDS = st.text("aby01 :#-~.'\"\n")
 PATH_LIKE = st.text("$.@[]()*?:,'\"`ab_01-=!<>&| e/\\", max_size=30)
+NO_SECRETS: dict[str, dict[str, str]] = {}
 ANY_TIME = settings(deadline=None)  # other tests may have the machine
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | ANY_TEXT,
@@ -46,8 +84,20 @@ def refusal(ask: Callable[[], Any]) -> Permanent | None:
 @given(FILES)
 def test_any_file_is_read_or_refused_with_lines(text: str) -> None:
     error = refusal(lambda: read(text, "f"))
-    assert error is None or isinstance(error, ConfigError)
-    assert error is None or all(re.match(r"f:\d+: .", problem) for problem in error.problems)
+    assert error is None or isinstance(error, FileError)
+    assert error is None or all(re.match(r"f:\d+:\d+: .", problem) for problem in error.problems)
+
+
+@ANY_TIME
+@given(FILES, st.booleans())
+def test_any_file_is_examined_as_it_is_read(text: str, needs_cmd: bool) -> None:
+    examined = examine(text, "f", needs_cmd=needs_cmd)
+    error = refusal(lambda: read(text, "f"))
+    assert (examined.config is None) is bool(examined.problems) is (error is not None)
+    assert error is not None or examined.config == read(text, "f")
+    told = [*examined.problems, *examined.findings]
+    assert told == sorted(set(told))
+    assert all(one.line > 0 < one.column and one.text.isprintable() for one in told)
 
 
 @ANY_TIME
@@ -66,8 +116,9 @@ def test_any_path_leads_somewhere_or_is_refused(path: str, document: Any) -> Non
 @given(JSON, st.sampled_from(["", "json", "yaml"]), st.just("$.data") | PATH_LIKE)
 def test_any_event_gives_an_environment_or_an_error(data: Any, form: str, path: str) -> None:
     entry = {"name": "A", "value": path, "valueFrom": "event", "as": form}
+    task = Task.model_validate({"env": [entry]})
     event = Event.model_construct(id="1", source="s", type="t", specversion="1.0", data=data)
-    error = refusal(lambda: environment(Task.model_validate({"env": [entry]}), event))
+    error = refusal(lambda: environment(task, event, NO_SECRETS.__getitem__))
     assert error is None or "'A'" in str(error)
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from app.clock import Clock
 from app.core import Core
-from app.events.build import Outcome, errored
+from app.events.build import Message, Outcome, errored
+from app.events.parse import Event
 from app.ledger import outbox, rows
 from app.ledger.rows import Letter, Run
 from app.ledger.store import Ledger
 from app.lifecycle import TRANSITIONS, Lifecycle
+from app.naming import Place
 from tests.clocks import FastClock
 from tests.conftest import event
 
@@ -73,7 +75,7 @@ Step = Callable[[Harbour, Run], Awaitable[Any]]
 STEPS: dict[str, Step] = {
     "ignored": lambda here, run: here.life.ignore(run, "why"),
     "planned": lambda here, run: here.life.plan(run, "{}", answered=True),
-    "running": lambda here, run: here.life.launch(run, (0, here.places()), "key", "Do"),
+    "running": lambda here, run: here.life.launch(run, Place(0, here.places()), "key", "Do"),
     "answered": lambda here, run: here.life.answer(run, PASS, answered=True),
     "refused": lambda here, run: here.life.refuse(run.id, "unwanted"),
 }
@@ -184,26 +186,25 @@ async def test_a_started_in_doubt_owes_one_more_finished_before_and_after_the_an
     assert [body["data"] for body in bodies] == [bodies[0]["data"]] * 3
 
 
-async def test_notifiers_hear_every_transition_and_the_very_event(
+async def test_people_are_owed_what_is_announced_of_each_event_that_comes_or_goes(
     tmp_path: Path, clock: Clock
 ) -> None:
+    def announce(told: Event | Message) -> list[tuple[str, str]]:
+        return [("channel", told.type.rpartition(".")[2])]
+
     ledger = Ledger(tmp_path)
-    life = Lifecycle(ledger, clock, "firstmate", ("log", "cloudevent"))
+    life = Lifecycle(ledger, clock, "firstmate", announce)
     _, run_id = await life.accept(event())
     assert run_id is not None
     run = rows.run(ledger.reader, run_id)
     await life.plan(run, "{}", answered=True)
-    await life.launch(run, (0, 0), "key", "Do")
+    await life.launch(run, Place(0, 0), "key", "Do")
     await life.answer(run, PASS, answered=True)
-    told: dict[str, list[str]] = {"keptn": [], "log": [], "cloudevent": []}
-    for letter in rows.letters(ledger.reader, run_id):
-        told[letter.destination].append(letter.body)
-    assert told["cloudevent"] == told["keptn"]
-    assert told["log"] == [
-        "p/s/svc: test planned",
-        "p/s/svc: test running Do",
-        "p/s/svc: test answered succeeded pass",
-    ]
+    await life.accept(event(id="heard", type="sh.keptn.event.other.finished"))
+    await life.accept(event(id="ours", source="firstmate", type="sh.keptn.event.test.finished"))
+    sql = "SELECT body FROM outbox WHERE destination = 'channel' ORDER BY id"
+    told = [body for (body,) in ledger.reader.execute(sql)]
+    assert told == ["triggered", "started", "finished", "finished"]
     ledger.close()
 
 

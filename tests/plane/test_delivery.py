@@ -1,4 +1,4 @@
-"""How open events reach the door: at once, until taken, none held up by another."""
+"""How events reach the door: at once, until taken, none held up by another."""
 
 import asyncio
 import json
@@ -39,7 +39,14 @@ class Door:
         return Response(status_code=code)
 
     async def contexts(self) -> list[str]:
-        return [event["shkeptncontext"] for event in self.taken]
+        """Of the tasks that were taken."""
+        tasks = [event for event in self.taken if event["type"].endswith(".triggered")]
+        return [event["shkeptncontext"] for event in tasks]
+
+    async def ends(self) -> list[tuple[str, str]]:
+        """(type, result) of the sequences whose end was taken."""
+        ended = [event for event in self.taken if event["type"].endswith(".finished")]
+        return [(event["type"], event["data"]["result"]) for event in ended]
 
 
 class Hasty(Clock):
@@ -132,3 +139,44 @@ async def test_a_closed_event_is_not_offered_any_more(
     door[0].codes = []
     await asyncio.sleep(0.3)
     assert await door[0].contexts() == []
+
+
+async def test_the_end_of_a_sequence_is_pushed_until_taken_once(
+    keptn: Client, door: tuple[Door, str]
+) -> None:
+    await keptn.trigger()
+    await eventually(door[0].contexts, lambda found: len(found) == 1)
+    door[0].codes = [503, 500]
+    await keptn.do("deployment", result="fail")
+    failed = ("sh.keptn.event.dev.delivery.finished", "fail")
+    await eventually(door[0].ends, lambda found: found == [failed])
+    await keptn.do("rollback")
+    undone = ("sh.keptn.event.dev.rollback.finished", "pass")
+    await eventually(door[0].ends, lambda found: found == [failed, undone])
+    await asyncio.sleep(0.1)
+    assert await door[0].ends() == [failed, undone]
+    assert await keptn.open("rollback") == []
+
+
+async def test_an_end_that_was_not_taken_is_pushed_after_a_restart(
+    plane: Plane, keptn: Client, door: tuple[Door, str], folder: Any
+) -> None:
+    context = await keptn.trigger()
+    await eventually(door[0].contexts, lambda found: found == [context])
+    door[0].codes = [503] * 1000
+    await keptn.do("deployment", result="fail")
+    await eventually(lambda: asyncio.sleep(0, 1000 - len(door[0].codes)))
+    again = Plane(settings(folder, door_url=door[1]), Hasty())
+    door[0].codes = []
+    async with running(again), client_of(again):
+        failed = ("sh.keptn.event.dev.delivery.finished", "fail")
+        await eventually(door[0].ends, lambda found: failed in found)
+    again.close()
+
+
+async def test_a_sequence_that_cannot_start_ends_at_the_door_too(
+    keptn: Client, door: tuple[Door, str]
+) -> None:
+    await keptn.trigger("dev.unknown")
+    ended = ("sh.keptn.event.dev.unknown.finished", "fail")
+    await eventually(door[0].ends, lambda found: found == [ended])

@@ -144,3 +144,41 @@ async def test_a_stage_with_too_many_files_is_told_in_the_end_of_its_sequence(
         write(folder, f"stages/dev/{number}", "")
     context = await keptn.trigger()
     assert "holds more than 2 files" in (await keptn.ended(context))["message"]
+
+
+async def listed(keptn: Client, path: str, **query: Any) -> list[str]:
+    found = await keptn.get(f"{path}/resource", **query)
+    assert found["nextPageKey"] == "0"
+    return [one["resourceURI"] for one in found["resources"]]
+
+
+async def test_a_list_names_the_files_of_its_level_alone(keptn: Client, folder: Path) -> None:
+    for name in ("notes", "helm/a", "stages/dev/b", "stages/dev/services/basket/helm/c", ".env"):
+        write(folder, name, name)
+    (folder / "outside").symlink_to("/etc/passwd")
+    await keptn.trigger()
+    assert await listed(keptn, PROJECT) == ["helm/a", "notes", "shipyard.yaml"]
+    assert await listed(keptn, DEV) == ["b", "services/basket/helm/c"]
+    assert await listed(keptn, BASKET, gitCommitID="f" * 40) == ["helm/c"]
+    assert await refused(keptn, f"{DEV}/service/none/resource") == (404, "Service not found")
+
+
+async def test_a_list_comes_in_pages_of_twenty(keptn: Client, folder: Path) -> None:
+    names = [f"file{number:02}" for number in range(45)]
+    for name in names:
+        write(folder, f"stages/dev/{name}", "")
+    asked, found = "0", list[str]()
+    for following in ("20", "40", "0"):
+        page = await keptn.get(f"{DEV}/resource", nextPageKey=asked)
+        found += [one["resourceURI"] for one in page["resources"]]
+        assert (page["nextPageKey"], page["totalCount"]) == (following, 45)
+        asked = following
+    assert found == names
+    assert await listed(keptn, DEV, pageSize=45) == names
+
+
+async def test_bytes_come_back_as_they_are(keptn: Client, folder: Path) -> None:
+    content = bytes(range(256)) * 40
+    (folder / "binary").write_bytes(content)
+    found = await keptn.get(f"{PROJECT}/resource/binary")
+    assert base64.b64decode(found["resourceContent"]) == content

@@ -3,6 +3,7 @@
 It decides nothing; every method is one request under /_control.
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -61,11 +62,18 @@ class StrictKeptn:
         self._process.communicate()
 
     def resource(
-        self, content: str | None, project: str, stage: str = "", service: str = "", **more: Any
+        self,
+        content: str | bytes | None,
+        project: str,
+        stage: str = "",
+        service: str = "",
+        **more: Any,
     ) -> str:
-        """Put a text at a level (more: uri, commit); the answer is its commit."""
+        """Put a file at a level (more: uri, commit), None deletes it; the answer is its commit."""
+        raw = content.encode() if isinstance(content, str) else content
+        encoded = None if raw is None else base64.b64encode(raw).decode()
         place = {"project": project, "stage": stage, "service": service, "uri": "job/config.yaml"}
-        return str(self._post("resources", {**place, "content": content, **more})["commit"])
+        return str(self._post("resources", {**place, "content": encoded, **more})["commit"])
 
     def spoil_resource(
         self, mode: str, project: str, stage: str = "", service: str = "", **more: Any

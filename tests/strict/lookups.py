@@ -29,13 +29,13 @@ class Datastore:
 
     def answer(self, query: Query) -> dict[str, Any]:
         """GET /event: newest first; without project and context only events of no project."""
-        size = _number(query, "pageSize", 20)
+        size = number(query, "pageSize", 20)
         if not 1 <= size <= 100:
             raise Refused(422, "pageSize in query should be between 1 and 100")
         context, project = query.get("keptnContext"), query.get("project", "")
         found = self._by_context[context] if context else self._by_project[project]
         chosen = [event for event in reversed(found) if _stored_matches(event, query)]
-        page, following = _page(chosen, query, size)
+        page, following = paged(chosen, query, size)
         answer = {"events": page, "pageSize": size, "totalCount": len(chosen)}
         return answer | ({"nextPageKey": str(following)} if following else {})
 
@@ -49,7 +49,7 @@ def open_events(controller: Controller, event_type: str, query: Query) -> dict[s
         and all(query.get(name, value) == value for name, value in task.sequence.scope.items())
         and query.get("eventID", task.id) == task.id
     ]
-    page, following = _page(found, query, _number(query, "pageSize", 20))
+    page, following = paged(found, query, number(query, "pageSize", 20))
     count = {"totalCount": len(found)} if found else {}  # Go omits a 0
     return {"events": page, "nextPageKey": str(following)} | count
 
@@ -144,19 +144,21 @@ def _stored_matches(event: Event, query: Query) -> bool:
 
 def _numbered(name: str, found: list[Any], query: Query) -> dict[str, Any]:
     """§11: unlimited when pageSize is absent; the numbers are omitted when 0."""
-    size = _number(query, "pageSize", 0)
-    page, following = _page(found, query, size or len(found))
+    size = number(query, "pageSize", 0)
+    page, following = paged(found, query, size or len(found))
     numbers = {"nextPageKey": following, "totalCount": len(found), "pageSize": size}
     return {name: page} | {key: number for key, number in numbers.items() if number}
 
 
-def _page(found: list[Any], query: Query, size: int) -> tuple[list[Any], int]:
-    start = _number(query, "nextPageKey", 0)
+def paged(found: list[Any], query: Query, size: int) -> tuple[list[Any], int]:
+    """The page that is asked for, and where the next begins: 0 where there is none."""
+    start = number(query, "nextPageKey", 0)
     end = start + size
     return found[start:end], end if end < len(found) else 0
 
 
-def _number(query: Query, name: str, default: int) -> int:
+def number(query: Query, name: str, default: int) -> int:
+    """A number of the query."""
     try:
         return int(query.get(name) or default)
     except ValueError:

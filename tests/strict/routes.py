@@ -160,12 +160,12 @@ def sequence_states(keptn: Keptn, request: Request) -> dict[str, Any]:
 
 
 def resource(keptn: Keptn, request: Request) -> dict[str, Any]:
-    """A resource; §3.3: with a commit, a project's own file is read from a stage's branch."""
+    """A file, or a list; §3.3: with a commit, a project's file is read from a stage's branch."""
     path = _raw(request).partition("/resource-service/v1")[2]
     commit = request.query_params.get("gitCommitID", "")
     if commit and "/stage/" not in path:
         keptn.object_to("commit_on_project_level", {}, path)
-    return keptn.resources.answer(path, commit)
+    return keptn.resources.answer(path, request.query_params)
 
 
 def metadata(keptn: Keptn, request: Request) -> dict[str, Any]:

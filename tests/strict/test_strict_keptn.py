@@ -116,6 +116,24 @@ def test_resources_are_read_by_level_and_commit(keptn: StrictKeptn) -> None:
     assert keptn.http.get(CONFIG.replace("job", "..")).status_code == 400
 
 
+def test_resources_of_a_level_are_listed_in_pages_as_they_are_now(keptn: StrictKeptn) -> None:
+    old = keptn.resource(b"\0\xff", "p", "s", uri="one")
+    names = [f"dir/{number:02}" for number in range(30)]
+    for name in names:
+        keptn.resource("", "p", "s", uri=name)
+    keptn.resource(None, "p", "s", uri="one")
+    keptn.resource("", "p", "other", uri="hidden")
+    path = CONFIG.partition("/job")[0]
+    first = keptn.http.get(path, params={"gitCommitID": old}).json()
+    assert [one["resourceURI"] for one in first["resources"]] == names[:20]
+    assert (first["nextPageKey"], first["totalCount"]) == ("20", 30)
+    second = keptn.http.get(path, params={"nextPageKey": "20"}).json()
+    assert [one["resourceURI"] for one in second["resources"]] == names[20:]
+    assert second["nextPageKey"] == "0"
+    content = keptn.http.get(f"{path}/one", params={"gitCommitID": old}).json()["resourceContent"]
+    assert base64.b64decode(content) == b"\0\xff"
+
+
 def test_a_trigger_is_pushed_as_a_distributor_would(keptn: StrictKeptn, door: Door) -> None:
     door.statuses = [500, 404]
     odd = {"event_id": "../x y", "time": "absent", "labels": None, "data": {"n": 1}}

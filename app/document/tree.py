@@ -1,6 +1,6 @@
 """YAML text to a tree that remembers its lines: mappings, lists and scalars of the first document.
 
-No key or type of a jobconfig is known here; a scalar gets its meaning where its type is known.
+No key or type of any file is known here; a scalar gets its meaning where its type is known.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Union
 
 import yaml
 
-from app.jobconfig.scalars import Scalar
+from app.document.scalars import Mark, Scalar, shown
 
 MAX_DEPTH = 50
 MAX_NODES = 100_000
@@ -16,12 +16,12 @@ MAX_NODES = 100_000
 
 
 class Mapping(dict[str, "Node"]):
-    """A mapping with its own line and those of its keys."""
+    """A mapping with its own place and those of its keys."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, mark: Mark) -> None:
         super().__init__()
-        self.line = line
-        self.lines: dict[str, int] = {}
+        self.mark = mark
+        self.marks: dict[str, Mark] = {}
 
     def __str__(self) -> str:
         return "a mapping"
@@ -29,15 +29,15 @@ class Mapping(dict[str, "Node"]):
     def merge(self, other: "Node") -> None:
         """What `<<` does: as in yaml.v2 the later of a key and a merged one wins."""
         if not isinstance(other, Mapping):
-            raise _Unreadable(Problem(other.line, "`<<` takes a mapping or a list of mappings"))
+            raise _Unreadable(Problem(*other.mark, "`<<` takes a mapping or a list of mappings"))
         self.update(other)
-        self.lines.update(other.lines)
+        self.marks.update(other.marks)
 
 
 class Sequence(list["Node"]):
-    """A list with its line."""
+    """A list with its place."""
 
-    line: int
+    mark: Mark
 
     def __str__(self) -> str:
         return "a list"
@@ -47,9 +47,10 @@ Node = Union[Mapping, Sequence, Scalar]  # noqa: UP007 - a forward reference tak
 
 
 class Problem(NamedTuple):
-    """What is wrong with one line."""
+    """What is wrong, and where: line and column count from 1."""
 
     line: int
+    column: int
     text: str
 
 
@@ -60,8 +61,9 @@ class _Unreadable(Exception):
 def compose(text: str) -> tuple[Node | None, list[Problem]]:
     """The first document's tree, and what is wrong with its keys; None if the text is no YAML."""
     if odd := yaml.reader.Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, odd.start()) + 1
-        return None, [Problem(line, f"no valid YAML: the character {odd[0]!a} is not allowed")]
+        before = text[: odd.start()].split("\n")
+        place = Mark(len(before), len(before[-1]) + 1)
+        return None, [Problem(*place, f"no valid YAML: the character {odd[0]!a} is not allowed")]
     composer = _Composer(text)
     try:
         return composer.document(), composer.problems
@@ -70,7 +72,13 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", "odd character")
-        return None, [Problem(mark.line + 1 if mark else 1, f"no valid YAML: {what}")]
+        return None, [Problem(*(_mark(mark) if mark else (1, 1)), f"no valid YAML: {what}")]
+
+
+def items(node: Node, key: str) -> list[Node]:
+    """What is listed below a key of a mapping; nothing where there is no such list."""
+    found = node.get(key) if isinstance(node, Mapping) else None
+    return found if isinstance(found, Sequence) else []
 
 
 class _Composer:
@@ -88,35 +96,35 @@ class _Composer:
     def document(self) -> Node:
         next(self._events)
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            return Scalar("", 1)
+            return Scalar("", Mark(1, 1))
         return self._node(next(self._events), 0)
 
     def _node(self, event: Any, depth: int) -> Node:
-        line, before = event.start_mark.line + 1, self._size
+        mark, before = _mark(event.start_mark), self._size
         if before > MAX_NODES or depth > MAX_DEPTH:
-            raise _Unreadable(Problem(line, "nested too deeply, or repeated too often by aliases"))
+            raise _Unreadable(Problem(*mark, "nested too deeply, or repeated too often by aliases"))
         self._size += 1
-        node = self._built(event, line, depth + 1)
+        node = self._built(event, mark, depth + 1)
         if event.anchor:
             self._anchors[event.anchor] = node, self._size - before
         return node
 
-    def _built(self, event: Any, line: int, depth: int) -> Node:
+    def _built(self, event: Any, mark: Mark, depth: int) -> Node:
         match event:
             case yaml.MappingStartEvent():
-                return self._mapping(Mapping(line), depth)
+                return self._mapping(Mapping(mark), depth)
             case yaml.SequenceStartEvent():
                 sequence = Sequence(self._node(item, depth) for item in self._items())
-                sequence.line = line
+                sequence.mark = mark
                 return sequence
             case yaml.ScalarEvent():
                 tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
                 if tag == "binary":
-                    raise _Unreadable(Problem(line, "!!binary is not read; write the text itself"))
+                    raise _Unreadable(Problem(*mark, "!!binary is not read; write the text itself"))
                 plain = tag not in ("!", "str") if tag else event.implicit[0]
-                return Scalar(event.value, line, plain)
+                return Scalar(event.value, mark, plain)
         if event.anchor not in self._anchors:
-            raise _Unreadable(Problem(line, f"no &{event.anchor} stands before *{event.anchor}"))
+            raise _Unreadable(Problem(*mark, f"no &{event.anchor} stands before *{event.anchor}"))
         node, size = self._anchors[event.anchor]
         self._size += size
         return node
@@ -132,7 +140,7 @@ class _Composer:
             key = self._node(event, depth)
             value = self._node(next(self._events), depth)
             if not isinstance(key, Scalar):
-                self.problems.append(Problem(key.line, "a key must be a text"))
+                self.problems.append(Problem(*key.mark, "a key must be a text"))
             elif key.plain and key.text == "<<":
                 # Of several sources the first wins.
                 for source in reversed(value) if isinstance(value, Sequence) else [value]:
@@ -140,8 +148,13 @@ class _Composer:
             else:
                 name = "" if key.value is None else key.text
                 if name in written:
-                    self.problems.append(Problem(key.line, f"key `{name}` is written twice"))
+                    twice = f"key `{shown(name)}` is written twice"
+                    self.problems.append(Problem(*key.mark, twice))
                 written.add(name)
                 mapping[name] = value
-                mapping.lines.setdefault(name, key.line)
+                mapping.marks.setdefault(name, key.mark)
         return mapping
+
+
+def _mark(mark: Any) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1)

@@ -1,11 +1,11 @@
 """What a YAML scalar means, by the rules of yaml.v2, the reader that job-executor uses.
 
-Nothing here knows which keys a jobconfig has.
+Nothing here knows which keys a file has.
 """
 
-import json
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _BOOLEANS = {
     spelling: word in ("y", "yes", "true", "on")
@@ -19,12 +19,19 @@ _NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _KINDS = {bool: "the boolean", int: "the number", float: "the number", str: "the text"}
 
 
+class Mark(NamedTuple):
+    """A place in a file; both count from 1."""
+
+    line: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """One scalar of a file; `plain` says that its spelling may make it more than a text."""
 
     text: str
-    line: int
+    mark: Mark
     plain: bool = True
 
     @property
@@ -35,7 +42,12 @@ class Scalar:
     def __str__(self) -> str:
         if self.value is None:
             return "null"
-        return f"{_KINDS[type(self.value)]} {json.dumps(self.text[:40], ensure_ascii=False)}"
+        return f'{_KINDS[type(self.value)]} "{shown(self.text)}"'
+
+
+def shown(text: str, most: int = 40) -> str:
+    """The text's beginning for one line of a message, where it can do nothing to a terminal."""
+    return "".join(each if each.isprintable() else " " for each in text[:most])
 
 
 def resolve(text: str) -> bool | int | float | str | None:

@@ -1,4 +1,4 @@
-"""`firstmate demo`: a real service on a temporary data folder, watched from outside.
+"""`make demo`: a real service on a temporary data folder, watched from outside.
 
 All that is shown comes from the events API, but for the lines of a task's output (from the run's
 log, marked so) and the forwarded notices (from whoever received them).
@@ -30,6 +30,7 @@ PATIENCE = 30.0
 
 START_TIMEOUT = "3s"
 _TICK = 0.05
+ROOT = Path(__file__).parents[1]
 _SCOPE = {"stage": "production", "service": "hello"}
 
 
@@ -114,16 +115,12 @@ class Watch:
             self.printed[task.key] = len(lines)
 
 
-def run(folder: Path) -> int:
+def run() -> int:
     """Both parts of the demo; the exit code."""
-    examples = folder / "examples" / "action"
-    for needed in (folder / "shipyard.yaml", examples / "shipyard.yaml"):
-        if not needed.exists():
-            raise Permanent(f"{needed} is missing: run the demo in Firstmate's own repository")
-    with _watch(folder, "botkube") as watch:
+    with _watch(ROOT, "botkube") as watch:
         click.echo("\n== A sequence runs its task ==")
         good = _answered(watch, "remote-task", watch.trigger("botkube-seq"))
-    with _watch(examples, "remediation-demo") as watch:
+    with _watch(ROOT / "examples" / "action", "remediation-demo") as watch:
         click.echo("\n== A remediation action that is supported ==")
         data = "action.action=toggle-feature,action.value=promotion"
         good &= _answered(watch, "action", watch.trigger("remediation", data))
@@ -209,3 +206,10 @@ def _answers() -> bool:
     with contextlib.suppress(FirstmateError, OSError):
         return bool(_get("v1/metadata"))
     return False
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run())
+    except FirstmateError as error:
+        sys.exit(f"demo: {error}")

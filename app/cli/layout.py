@@ -1,0 +1,62 @@
+"""Where a project's files lie in a folder, as the README has it; reads names, never what they say.
+
+DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIGS = ("job/config.yaml", "jobconfig.yaml")
+"""The names of a level's job config; the first comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A project's folder; `stage` and `service` are those whose file it was found by, or empty."""
+
+    project: Path
+    stage: str = ""
+    service: str = ""
+
+    @staticmethod
+    def around(config: Path) -> "Layout":
+        """The layout in which this job config stands on one of the levels."""
+        home = config.resolve().parent
+        if config.resolve().match("job/config.yaml"):
+            home = home.parent
+        match home.parts[-4:]:
+            case ("stages", stage, "services", service):
+                return Layout(home.parents[3], stage, service)
+            case (*_, "stages", stage):
+                return Layout(home.parents[1], stage)
+        return Layout(home)
+
+    def level(self, name: str, stage: str, service: str) -> Path:
+        """The folder of a level: service, stage or project."""
+        of_stage = self.project / "stages" / stage
+        folders = {"service": of_stage / "services" / service, "stage": of_stage}
+        return folders.get(name, self.project)
+
+    def levels(self) -> Iterator[Path]:
+        """The folders of all levels that there are."""
+        yield self.project
+        yield from sorted(self.project.glob("stages/*/"))
+        yield from sorted(self.project.glob("stages/*/services/*/"))
+
+    def configs(self) -> list[Path]:
+        """The job configs of all levels."""
+        found = [[folder / name for name in CONFIGS] for folder in self.levels()]
+        return [
+            next(filter(Path.is_file, names)) for names in found if any(map(Path.is_file, names))
+        ]
+
+
+def files(level: Path) -> Iterator[str]:
+    """The names of a level's own resources: those of the levels below and hidden ones are none."""
+    below = {"stages": "services", "services": ""}.get(level.parent.name, "stages")
+    for path in sorted(level.rglob("*")):
+        parts = path.relative_to(level).parts
+        hidden = parts[0] == below or any(part.startswith(".") for part in parts)
+        if not hidden and path.is_file():
+            yield "/".join(parts)

@@ -1,0 +1,216 @@
+"""The client of the supervisor: commands under a key, found again by whichever service comes next.
+
+What a command is for, and what its folder holds beside its output, is the engines' business.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app import boundaries
+from app.clock import Clock
+from app.engines import spool, supervisor
+from app.engines.contract import Ended, Output
+from app.errors import Permanent, Temporary
+
+PROGRAM = supervisor.__name__
+
+_START_SECONDS = 10.0
+_LONGEST_LINE = 1 << 24
+_TRACES = ("job.json", "exit.json", "output")
+_INTERRUPTED = Ended(None, "interrupted", "its supervisor was ended from outside")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start; `deadline` is in seconds.
+
+    `ender` is a command that ends what the process group's own end does not end.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    deadline: float
+    ender: tuple[str, ...] = ()
+
+
+class Jobs:
+    """The commands of one folder, each in `FOLDER/KEY`; needs Linux."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        if not sys.platform.startswith("linux"):
+            raise Permanent(f"jobs need Linux, this is {sys.platform}")
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clock = clock
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._running: set[str] = set()
+        self._cancelled: set[str] = set()
+        self._connecting = asyncio.Lock()
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    def known(self, key: str) -> bool:
+        """Whether something was launched under the key."""
+        return (self._folder / key / "job.json").exists()
+
+    async def launch(self, key: str, command: Command) -> Ended:
+        """Run the command, once however often it is asked, and wait for its end."""
+        await self._connect()
+        if key in self._running or self.known(key):
+            return await self.attach(key) or _INTERRUPTED
+        self._running.add(key)
+        return await self._wait(key, {"launch": key, **asdict(command)})
+
+    async def relaunch(self, key: str, command: Command) -> Ended:
+        """Run another command under a key whose first one has ended."""
+        for name in _TRACES:
+            (self._folder / key / name).unlink(missing_ok=True)
+        return await self.launch(key, command)
+
+    async def attach(self, key: str) -> Ended | None:
+        """Wait for what was launched; None when its supervisor has gone, and it with it."""
+        await self._connect()
+        if key in self._running or self._read(key, "exit.json"):
+            return await self._wait(key, None)
+        self._end_orphan(key)
+        return None
+
+    async def cancel(self, key: str) -> None:
+        """End what runs under the key, or is about to."""
+        self._cancelled.add(key)
+        if key in self._running:
+            await self._send({"cancel": key})
+
+    def output(self, key: str) -> Output:
+        """What was printed so far."""
+        return Output(*spool.read_output(str(self._folder / key / "output")))
+
+    async def close(self) -> None:
+        """Let go; all jobs go on."""
+        if self._listening:
+            self._listening.cancel()
+        if self._writer:
+            self._writer.close()
+
+    async def _wait(self, key: str, request: dict[str, Any] | None) -> Ended:
+        ended = self._waiting.setdefault(key, asyncio.Event())
+        try:
+            if request:
+                await self._send(request)
+            if key in self._cancelled:
+                await self._send({"cancel": key})
+            if not self._read(key, "exit.json"):
+                await ended.wait()
+        finally:
+            self._waiting.pop(key, None)
+            self._running.discard(key)
+            self._cancelled.discard(key)
+        boundaries.reached("exit seen")
+        found = self._read(key, "exit.json")
+        if found:
+            return _ended(found)
+        self._end_orphan(key)
+        return _INTERRUPTED
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._writer is None:
+            raise Temporary("the supervisor has gone")
+        self._writer.write(json.dumps(message).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):  # its end is told by the listening task
+            await self._writer.drain()
+
+    async def _connect(self) -> None:
+        """Find the data folder's supervisor, or start it."""
+        async with self._connecting:
+            if self._writer:
+                return
+            with _short_path(self._folder) as path:
+                reader, self._writer, hello = await self._reach(path)
+            self._running |= set(json.loads(hello)["running"])
+            self._listening = asyncio.create_task(self._listen(reader), name="supervisor")
+
+    async def _reach(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+        started: subprocess.Popen[bytes] | None = None
+        for _ in range(int(_START_SECONDS / 0.01)):
+            with contextlib.suppress(FileNotFoundError, ConnectionError):
+                reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
+                if hello := await reader.readline():  # else it was just about to end
+                    if started:
+                        started.returncode = 0  # it outlives us: nobody is to wait for its end
+                    return reader, writer, hello
+                writer.close()
+            if started is None or started.poll() is not None:
+                started = self._start()
+            await self._clock.sleep(0.01)
+        raise Permanent(f"the supervisor of {self._folder} does not start")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "supervisor.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-s", "-S", "-m", PROGRAM, str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PYTHONPATH": str(Path(__file__).parents[2])},
+                start_new_session=True,
+            )
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        """Hear of ends until the supervisor itself ends."""
+        try:
+            while (line := await reader.readline()).endswith(b"\n"):
+                key = json.loads(line)["ended"]
+                self._running.discard(key)
+                if key in self._waiting:
+                    self._waiting[key].set()
+        except ConnectionError:
+            pass  # as good as its end
+        finally:
+            if self._writer:
+                self._writer.close()
+            self._writer = None
+            self._running.clear()
+            for ended in self._waiting.values():
+                ended.set()
+
+    def _read(self, key: str, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads((self._folder / key / name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _end_orphan(self, key: str) -> None:
+        """End a job whose supervisor is gone: nobody could tell how it ends."""
+        job = self._read(key, "job.json")
+        pid = job.get("pid", 0)
+        if pid and supervisor.start_time(pid) == job.get("started"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def _ended(found: Mapping[str, Any]) -> Ended:
+    code, cause, detail = found["code"], found["cause"], found["detail"]
+    if code < 0 and not detail:
+        detail = f"ended by signal {signal.Signals(-code).name}"
+    return Ended(code if code >= 0 else 128 - code, cause, detail)
+
+
+@contextlib.contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    """The socket's path through an open folder: a socket's own path may have 107 bytes at most."""
+    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handle}/supervisor.sock"
+    finally:
+        os.close(handle)

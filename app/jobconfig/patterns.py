@@ -1,0 +1,93 @@
+"""Event names as regular expressions of RE2, and which of them no type can ever match.
+
+Which entries and actions an event is for is decided in match.py.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from app.document.scalars import shown
+from app.events.grammar import of_task
+
+_REMEDY = r"names are regular expressions: write .*\.triggered$, not *.triggered"
+_ANY = "\0"
+_STARTING = of_task(_ANY, "triggered")
+_USUAL = ("approval", "deployment", "evaluation", "get-sli", "release", "rollback", "test")
+# One character, literally, escaped, or of a class; then how often. Or an anchor.
+_TOKEN = re.compile(
+    r"""( \\[\W_dDsSwW] | \[\^[^]\\[]+\] | \[[^]^\\[][^]\\[]*\] | [^][\\(){}*+?|^$] ) ([*+?]?)\??
+      | ([$^])(?![*+?{])""",
+    re.VERBOSE,
+)
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:
+    """The pattern of an event name as an RE2 object: Go's syntax, in linear time.
+
+    Raises:
+        ValueError: it is no regular expression; with what is meant by one.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        said = shown(error.args[0].decode(errors="replace"), 200)
+        raise ValueError(f"no regular expression ({said}); {_REMEDY}") from None
+
+
+def name_matches(pattern: str, event_type: str) -> bool:
+    """Whether the pattern is found anywhere in the type, as Go's regexp would find it.
+
+    Raises:
+        ValueError: it is no regular expression, which `read` refuses with its line.
+    """
+    return compiled(pattern).search(event_type.encode(errors="replace").decode()) is not None
+
+
+def can_match(pattern: str) -> bool:
+    """Whether the pattern is found in any `sh.keptn.event.<task>.triggered`: only they start jobs.
+
+    A single `.` is taken for the dot that it is meant for, except in the names of usual tasks.
+    Groups, `|` and counts are not looked into: such a pattern is given the benefit of the doubt.
+    """
+    tokens = list(_TOKEN.finditer(pattern))
+    if "".join(token[0] for token in tokens) != pattern:
+        return True
+    usual = (_STARTING.replace(_ANY, task) for task in _USUAL)
+    return _found(tokens) or any(name_matches(pattern, each) for each in usual)
+
+
+def _found(tokens: list[re.Match[str]]) -> bool:
+    """Whether the tokens can stand in `_STARTING`, by the places in it that they lead to."""
+    places = set(range(len(_STARTING) + 1))
+    for token in tokens:
+        atom, repeat, anchor = token.groups(default="")
+        if anchor:
+            places &= {0 if anchor == "^" else len(_STARTING)}
+        else:
+            atom = r"\." if token[0] == "." else atom
+            after = set(_after(places, atom))
+            while repeat in ("*", "+") and (more := {*_after(after, atom)} - after):
+                after |= more
+            places = after | places if repeat in ("*", "?") else after
+    return bool(places)
+
+
+def _after(places: set[int], atom: str) -> Iterator[int]:
+    """Where one character that the atom stands for leads from these places."""
+    for place in places:
+        if _fits(atom, _STARTING[place : place + 1]):
+            yield place + 1
+        if _STARTING[place - 1 : place] == _ANY and _fits(atom, _ANY):
+            yield place
+
+
+def _fits(atom: str, char: str) -> bool:
+    """Whether the atom stands for this character, or for some character of a task's name."""
+    return atom not in (r"\.", "[.]") if char == _ANY else bool(compiled(atom).fullmatch(char))

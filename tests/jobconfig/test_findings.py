@@ -1,0 +1,86 @@
+"""What an author hears of a file that is not wrong but cannot be meant so."""
+
+import pytest
+
+from app.document.tree import Problem
+from app.jobconfig.findings import examine
+
+ODD = """\
+apiVersion: v2
+actions:
+- name: a
+  events:
+  - name: sh.keptn.events.test.triggered
+  - name: test.finished
+  - jsonpath: {property: '$.data.a-b'}
+  tasks:
+  - {name: t, image: i}
+  - {name: u, image: i, cmd: [x]}
+  - {image: j, name: t, cmd: ['']}
+- events: [{name: test}]
+- tasks: [{name: t, image: i, cmd: [x]}]
+"""
+ONLY = "matches no sh.keptn.event.<task>.triggered, and only such events start jobs"
+QUOTES = 'odd keys need double quotes, as in ["build-id"]'
+FOUND = [
+    (5, 11, f"event name `sh.keptn.events.test.triggered` {ONLY}"),
+    (6, 11, f"event name `test.finished` {ONLY}"),
+    (7, 15, f"matches nothing: parsing error: $.data.a-b: {QUOTES}"),
+    (9, 12, "2 tasks have this name"),
+    (11, 22, "2 tasks have this name"),
+    (12, 3, "an action without `tasks` does nothing and answers pass"),
+    (13, 3, "an action without `events` never runs"),
+]
+NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
+
+
+def found(text: str, *, needs_cmd: bool = False) -> list[Problem]:
+    examined = examine(text, "f", needs_cmd=needs_cmd)
+    assert examined.config is not None
+    assert examined.problems == ()
+    return list(examined.findings)
+
+
+def test_what_is_odd_is_told_in_the_order_of_the_file() -> None:
+    assert found(ODD) == FOUND
+
+
+def test_an_engine_that_knows_no_images_needs_a_command() -> None:
+    told = found(ODD, needs_cmd=True)
+    assert sorted({*told} - {*FOUND}) == [(9, 22, NO_CMD), (11, 13, NO_CMD)]
+
+
+def test_a_file_without_fault_has_no_findings() -> None:
+    text = "apiVersion: firstmate/v1\nactions: [{events: [{name: test}], tasks: [{retries: 1}]}]"
+    examined = examine(text, "job/config.yaml")
+    assert (examined.name, examined.problems, examined.findings) == ("job/config.yaml", (), ())
+    assert examined.config is not None
+
+
+def test_what_was_upgraded_is_told_where_the_version_stands() -> None:
+    (upgraded,) = found("# old\napiVersion: v1\n")
+    assert upgraded[:2] == (2, 13)
+    assert upgraded.text.startswith("apiVersion v1: ")
+
+
+def test_unknown_keys_of_a_file_without_version_are_told() -> None:
+    text = "apiversion: v2\nactions:\n- {event: x, events: [{}], tasks: [{}]}\n"
+    top, upgraded, nested = found(text)
+    assert top == (1, 1, "apiversion: unknown key, did you mean `apiVersion` (a key of JobConfig)?")
+    assert upgraded[:2] == (1, 1)
+    assert nested[:2] == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a", "apiVersion: v3", "a: 1\na: 2", "actions: [{silent: 5}]"]
+)
+def test_a_file_that_cannot_be_used_has_problems_and_nothing_else(text: str) -> None:
+    examined = examine(text, "f")
+    assert examined.config is None
+    assert examined.problems
+    assert examined.findings == ()
+
+
+def test_many_tasks_of_one_name_are_told_in_linear_time() -> None:
+    text = "actions: [{events: [{}], tasks: [" + "{}, " * 2_000 + "]}]"
+    assert len(found(text)) == 2_001

@@ -1,0 +1,103 @@
+"""A task of the kind `image` as work for an engine: all that the file says, and what it needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.engines.contract import Work
+from app.errors import Permanent
+from app.jobconfig.read import read
+from app.jobconfig.schema import Quantities, Resources, SecurityContext, Task
+from app.tasks.image import work
+from tests.captain import config
+from tests.conftest import event
+from tests.tasks.shelf import Shelf, supplies
+
+PATH = {"name": "PATH_OF_FILE", "value": "/keptn/a", "valueFrom": "string"}
+SECRET = {"name": "db", "valueFrom": "secret"}
+MINE = {"name": "USER", "value": "mine", "valueFrom": "string"}
+
+
+def task(**more: Any) -> Task:
+    """The one task of a jobconfig."""
+    return read(config("run", "it", **more)).actions[0].tasks[0]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    file = tmp_path / "secrets.yaml"
+    file.write_text("db: {USER: me, PASSWORD: pw}")
+    file.chmod(0o600)
+    return file
+
+
+async def test_all_that_the_file_says_gets_into_the_work() -> None:
+    found = await work(
+        task(
+            args=["a"],
+            workingDir="/keptn",
+            maxPollDuration=7,
+            imagePullPolicy="Always",
+            resources={"limits": {"cpu": 1}},
+            securityContext={"runAsUser": 1000},
+            env=[PATH],
+            files=["a"],
+        ),
+        event(),
+        "c1",
+        supplies(Shelf({("service", "a"): b"\0binary"})),
+    )
+    assert found == Work(
+        image="alpine",
+        cmd=("run", "it"),
+        args=("a",),
+        env={
+            "PATH_OF_FILE": "/keptn/a",
+            "KEPTN_PROJECT": "p",
+            "KEPTN_STAGE": "s",
+            "KEPTN_SERVICE": "svc",
+        },
+        working_dir="/keptn",
+        deadline=7.0,
+        mounted_env=frozenset({"PATH_OF_FILE"}),
+        files={"a": b"\0binary"},
+        pull_policy="Always",
+        resources=Resources(limits=Quantities(cpu="1")),
+        security=SecurityContext.model_validate({"runAsUser": 1000}),
+    )
+
+
+@pytest.mark.parametrize(("network", "allowed"), [("none", False), ("default", True)])
+async def test_the_network_is_there_unless_the_task_declines_it(
+    network: str, allowed: bool
+) -> None:
+    declining = task().model_copy(update={"network": network})
+    assert (await work(declining, event(), "", supplies())).network == allowed
+
+
+async def test_every_key_of_a_secret_becomes_a_variable_where_its_entry_stands(
+    secrets: Path,
+) -> None:
+    given = supplies(secrets=secrets)
+    last = await work(task(env=[SECRET, MINE]), event(), "", given)
+    first = await work(task(env=[MINE, SECRET]), event(), "", given)
+    assert (last.env["USER"], first.env["USER"]) == ("mine", "me")
+    assert last.env["PASSWORD"] == "pw"
+    assert last.mounted_env == {"USER"}
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        ({"files": ["none"]}, "could not find file or directory none for task Do: looked on"),
+        (
+            {"env": [{"name": "none", "valueFrom": "secret"}]},
+            'could not add env with name none, valueFrom secret: secrets "none" not found',
+        ),
+    ],
+)
+async def test_what_is_missing_is_named(secrets: Path, more: Any, cause: str) -> None:
+    with pytest.raises(Permanent) as error:
+        await work(task(**more), event(), "", supplies(secrets=secrets))
+    assert str(error.value).startswith(cause)
