@@ -165,7 +165,7 @@ class ContainerEngine(LocalEngine):
     async def _settled(self, key: str, ended: Ended | None) -> Ended | None:
         self._of(key).private.unlink(missing_ok=True)
         try:
-            found = await self._find(key) if ended else None
+            ended, found = await self._outlive(key, ended)
         except Temporary as error:
             return Ended(None, "interrupted", str(error))
         told = self._told(key, ended, found)

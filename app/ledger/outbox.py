@@ -49,7 +49,8 @@ def leave_open(
 def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
     """A notice did not arrive, or may not have: it goes again, not before `due`."""
     db.execute(
-        "UPDATE outbox SET attempts = attempts + 1, due = ?, note = ? WHERE id = ?",
+        "UPDATE outbox SET attempts = attempts + 1, due = ?, note = ? WHERE id = ?"
+        " AND state <> 'dead'",
         (due, note, letter_id),
     )
 
