@@ -151,8 +151,9 @@ class Store:
         return Page([json.loads(body) for (body,) in rows], listing.offset + len(rows), total)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the file, once a look-up that a cancelled caller left behind has ended."""
+        with self._lock:
+            self._db.close()
 
 
 def _table(name: str) -> str:

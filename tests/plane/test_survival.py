@@ -2,8 +2,10 @@
 
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.plane.store import Store
 from tests.plane.keptn import TOKEN, Client, Json
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +76,23 @@ async def open_task(keptn: Client) -> Json:
 
 def done(step: str) -> dict[str, str]:
     return {"result": "pass", "status": "succeeded"} if step == "finished" else {}
+
+
+def test_closing_waits_for_a_look_up_that_another_thread_is_in(tmp_path: Path) -> None:
+    """SQLite ends the whole process when a connection goes away under a statement."""
+
+    def look(store: Store, under_way: threading.Event) -> None:
+        try:
+            while True:
+                under_way.set()
+                store.unanswered(due_before=1.0)
+        except sqlite3.ProgrammingError:
+            return
+
+    for round_number in range(50):
+        store, under_way = Store(tmp_path / f"{round_number}.db"), threading.Event()
+        thread = threading.Thread(target=look, args=(store, under_way))
+        thread.start()
+        under_way.wait()
+        store.close()
+        thread.join()
