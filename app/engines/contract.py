@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from app.jobconfig.schema import Resources, SecurityContext
 
@@ -11,11 +11,55 @@ RESULT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where work comes from, for those who look for what an engine started.
+
+    `action` and `task` are an index from 0 and a name.
+    """
+
+    context: str = ""
+    event_id: str = ""
+    commit: str = ""
+    config_hash: str = ""
+    action: tuple[int, str] = (0, "")
+    task: tuple[int, str] = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Something mounted at `path`: `source` is the name of a Secret, ConfigMap or claim.
+
+    An emptyDir has a `size` (a Kubernetes quantity, empty for no limit) and no source.
+    """
+
+    kind: Literal["emptyDir", "secret", "configMap", "persistentVolumeClaim"]
+    path: str
+    source: str = ""
+    size: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodOptions:
+    """What only firstmate/v1 can ask of a pod; tolerations and affinity are Kubernetes' own."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One container's worth of work, as the job config asks for it.
 
     `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
-    `/keptn`; `files` are to stand there, by their relative path.
+    `/keptn`; `files` are to stand there, by their relative path. `secrets` are names of Kubernetes
+    Secrets whose keys become variables, a later one before an earlier one and `env` before all.
+    `service_account` is None where the task names none. `ttl` is in seconds after the end.
     """
 
     image: str
@@ -30,6 +74,13 @@ class Work:
     resources: Resources | None = None
     security: SecurityContext = field(default_factory=SecurityContext)
     network: bool = True
+    secrets: tuple[str, ...] = ()
+    namespace: str = ""
+    service_account: str | None = None
+    ttl: int | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
+    pod: PodOptions = field(default_factory=PodOptions)
 
 
 @dataclass(frozen=True, slots=True)
