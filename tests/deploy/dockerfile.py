@@ -4,6 +4,7 @@ The base image is this machine's Python, and no package index is asked: what pip
 from the environment of the tests.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -58,7 +59,7 @@ def box(root: Path) -> Box:
     made.mount("ro", packages, "/packages")
     for folder in ("lent", "python"):
         (root / folder).mkdir(exist_ok=True)
-    lent = {"python/python": Path(sys._base_executable).resolve()}
+    lent = {"python/python": Path(os.path.realpath(sys.executable))}
     for one in packages.iterdir():
         if not re.match(r"__editable__|keptn_firstmate|pip\b|pip-", one.name):
             lent[f"lent/{one.name}"] = Path("/packages") / one.name

@@ -70,6 +70,16 @@ def test_the_image_has_the_command_and_all_that_it_imports(image: Path) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_of_the_image_can_be_written(image: Path) -> None:
+    """Without this the tests of the start would prove little."""
+    box = dockerfile.box(image)
+    for place in ("/x", "/data/x", "/tmp/x", "/opt/firstmate/x", "/usr/x"):
+        touch = box.start(["touch", place], dockerfile.running(), 10001)
+        assert "Read-only file system" in touch.communicate(timeout=60)[0]
+        assert touch.returncode == 1
+
+
+@pytest.mark.slow
 def test_templates_are_in_the_image(image: Path) -> None:
     installed = {one.name for one in image.rglob("site-packages/app/notifiers/templates/*.json")}
     assert installed == {one.name for one in (ROOT / "app/notifiers/templates").glob("*.json")}

@@ -81,7 +81,7 @@ def test_a_container_has_no_privilege_and_knows_its_limits(name: str) -> None:
     context = found["securityContext"]
     assert context.get("runAsUser", 1) > 0
     assert context["readOnlyRootFilesystem"]
-    assert not (context["privileged"] or context["allowPrivilegeEscalation"])
+    assert context["privileged"] is context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
     for part in ("requests", "limits"):
         assert found["resources"][part].keys() == {"cpu", "memory"}

@@ -1,4 +1,4 @@
-"""The Deployment's own container, as a process: its arguments, environment, user, and read-only root.
+"""The Deployment's own container, as a process: its arguments, environment, user, read-only root.
 
 The sidecar cannot be had here; the strict Keptn plays its side.
 """
