@@ -45,6 +45,11 @@ def test_a_cluster_of_any_supported_version_takes_it(document: Object, version: 
     kubernetes_validate.validate(document, version, strict=True)
 
 
+def test_the_page_names_the_versions_that_are_tried() -> None:
+    page = (manifests.ROOT / "docs/kubernetes.md").read_text()
+    assert f"every Kubernetes from 1.{OLDEST} to 1.{MINORS[-1]}" in page
+
+
 def test_a_wrong_object_would_be_noticed() -> None:
     wrong = manifests.find("Deployment")
     wrong["spec"]["template"]["spec"]["containers"][0]["enviroment"] = []
@@ -182,6 +187,20 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 def test_the_rights_are_the_same_in_a_namespace_of_jobs() -> None:
     assert manifests.role_rules("jobs-namespace.yaml") == manifests.role_rules()
+
+
+def test_the_page_gives_a_reason_for_each_right_and_for_no_other() -> None:
+    page = (manifests.ROOT / "docs/kubernetes.md").read_text()
+    table = page.partition("| resource | verb |")[2].partition("\n\n")[0]
+    told, resource = list[tuple[str, str]](), ""
+    for line in table.splitlines()[2:]:
+        first, verb, *reasons = (cell.strip(" `") for cell in line.strip("|").split("|"))
+        resource = first or resource
+        told.append((resource, verb))
+        assert all(reasons)
+    rules = manifests.role_rules()
+    needed = [(name, verb) for one in rules for name in one["resources"] for verb in one["verbs"]]
+    assert sorted(told) == sorted(needed)
 
 
 def test_no_right_is_to_read_a_secret_or_to_change_an_object() -> None:
