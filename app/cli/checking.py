@@ -25,7 +25,7 @@ from app.jobconfig.findings import examine
 from app.jobconfig.patterns import name_matches
 from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
-from app.plane.refused import Refused
+from app.plane.validation import Refused
 from app.tasks.files import checked
 
 Told = Iterator[tuple[str, Problem]]

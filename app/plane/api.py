@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 
 from app.errors import Temporary
 from app.events.parse import media_type
-from app.plane import states, validation
+from app.plane import sequence, validation
 from app.plane.controller import Controller
-from app.plane.refused import Refused, first
 from app.plane.resources import Resources
 from app.plane.store import OPEN, Document, Listing, Page, Store
+from app.plane.validation import Refused, first
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 _ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
@@ -124,16 +124,16 @@ class Routes:
         """Triggered task events that are due and not completed."""
         self._require(listing.texts["project"] or self.served)
         wanted = replace(listing, texts={**listing.texts, "type": event_type})
-        listed = self.store.page("events", wanted, OPEN).shown("events")
-        return {**listed, "nextPageKey": str(listed.get("nextPageKey", 0))}
+        page = self.store.page("events", wanted, OPEN)
+        return {**page.shown("events"), "nextPageKey": str(page.following)}
 
     def events(self, listing: Events) -> Document:
         """Every stored event; without project and context only those that have no project."""
         scoped = listing.texts["project"] or listing.texts["keptnContext"]
         condition = _SENT if scoped else f"{_SENT} AND project IS NULL"
-        listed = self.store.page("events", listing, condition).shown("events")
-        offset = {key: str(listed[key]) for key in ("nextPageKey",) if key in listed}
-        return {**listed, **offset, "pageSize": listing.size}
+        page = self.store.page("events", listing, condition)
+        offset = {"nextPageKey": str(page.following)} if page.following else {}
+        return {**page.shown("events"), **offset, "pageSize": listing.size}
 
     def executions(
         self, project: Annotated[str, Query(min_length=1)], listing: Executions
@@ -145,11 +145,11 @@ class Routes:
     def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
         """One state per run."""
         wanted = Listing({**listing.texts, "project": project})
-        runs = states.grouped(self.store.page("executions", wanted).items, "keptnContext").values()
-        found = [run for run in runs if state in ("", states.state_of(run))]
-        end = listing.offset + (listing.size or len(found))
-        shown = [states.view(run, self._events_of) for run in found[listing.offset : end]]
-        return Page(shown, end, len(found)).shown("states")
+        runs = sequence.grouped(self.store.page("executions", wanted).items, "keptnContext")
+        found = [run for run in runs.values() if state in ("", sequence.state_of(run))]
+        page = Page.of(found, listing)
+        views = [sequence.view(run, self._events_of) for run in page.items]
+        return replace(page, items=views).shown("states")
 
     def resource(
         self, request: Request, commit: Annotated[str, Query(alias="gitCommitID")] = ""
@@ -169,10 +169,9 @@ class Routes:
         place = request.path_params
         self._require(place["project"])
         names = self.resources.listed(place.get("stage", ""), place.get("service", ""))
-        end = listing.offset + (listing.size or len(names))
-        shown = [{"resourceURI": name} for name in names[listing.offset : end]]
-        following = end if end < len(names) else 0
-        return {"resources": shown, "nextPageKey": str(following), "totalCount": len(names)}
+        page = Page.of([{"resourceURI": name} for name in names], listing)
+        counts = {"nextPageKey": str(page.following), "totalCount": page.total}
+        return {"resources": page.items, **counts}
 
     def post_log(self, body: Posted) -> Document:
         """Keep log entries of an integration."""

@@ -11,10 +11,9 @@ from app.events import grammar
 from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
-from app.plane.refused import Refused
 from app.plane.resources import Resources
 from app.plane.store import Document, Store
-from app.plane.validation import EventData, PostedEvent, event_data, keptn_context
+from app.plane.validation import EventData, PostedEvent, Refused, event_data, keptn_context
 
 SOURCE = "shipyard-controller"
 _API = "https://github.com/keptn/keptn/api"

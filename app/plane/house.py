@@ -10,9 +10,9 @@ from app.clock import Clock
 from app.plane.api import Routes, build
 from app.plane.controller import Controller
 from app.plane.delivery import Delivery
-from app.plane.refused import Refused
 from app.plane.resources import Resources
 from app.plane.store import Store
+from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
 """Seconds that the door has for its answer; a distributor gives no more."""

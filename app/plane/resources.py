@@ -10,9 +10,9 @@ import os
 from hashlib import sha1
 from pathlib import Path
 
-from app.plane.refused import Refused
 from app.plane.shipyard import Shipyard, parse
 from app.plane.store import Store
+from app.plane.validation import Refused
 
 MAX_BYTES = 5 * 1024 * 1024
 """A larger file is no resource."""
