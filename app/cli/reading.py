@@ -13,7 +13,7 @@ from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
 from app.errors import Permanent
-from app.events import build
+from app.events.build import timestamp
 from app.ledger import rows, schema, store
 from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
@@ -100,7 +100,7 @@ def why(event_id: str, *, as_json: bool) -> str:
     """
     with open_ledger() as ledger:
         if not rows.run_of_event(ledger, event_id) and (old := rows.tombstone(ledger, event_id)):
-            return f"{event_id}: {old['outcome']} on {_when(old['at'])}; no more is kept of it"
+            return f"{event_id}: {old['outcome']} on {timestamp(old['at'])}; no more is kept of it"
         run = find(ledger, event_id)
         letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
@@ -110,7 +110,9 @@ def why(event_id: str, *, as_json: bool) -> str:
             {**_facts(run, dead), "messages": told, "tasks": [asdict(t) for t in tasks]}
         )
     lines = [f"{run.event_id}: {run.state}: {run.reason or _MEANING[run.state]}"]
-    lines += [f"  {run.type} for {run.project}/{run.stage}/{run.service}, {_when(run.received)}"]
+    lines += [
+        f"  {run.type} for {run.project}/{run.stage}/{run.service}, {timestamp(run.received)}"
+    ]
     lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
     for letter in letters:
         note = f" ({letter.note})" if letter.note else ""
@@ -155,7 +157,7 @@ def _facts(run: Run, dead: int) -> dict[str, Any]:
     kept = ("id", "event_id", "state", "reason", "type", "context", "project", "stage", "service")
     result = {key: outcome.get(key, "") for key in ("status", "result", "message")}
     facts = {key: getattr(run, key) for key in kept} | result
-    return facts | {"received": _when(run.received), "dead_notices": dead}
+    return facts | {"received": timestamp(run.received), "dead_notices": dead}
 
 
 def _line(run: Run, facts: dict[str, Any]) -> str:
@@ -163,7 +165,3 @@ def _line(run: Run, facts: dict[str, Any]) -> str:
     end = run.reason or f"{facts['status']} {facts['result']}"
     end += f"  ({facts['dead_notices']} notices given up)" if facts["dead_notices"] else ""
     return f"{run.id:>6}  {facts['received']}  {run.state:9} {run.type}  {place}  {end}".rstrip()
-
-
-def _when(seconds: float) -> str:
-    return build.timestamp(seconds)

@@ -4,7 +4,7 @@ import json
 import ssl
 import uuid
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import httpx
@@ -17,6 +17,8 @@ from app.outbound import DIRECT
 
 SOURCE = "https://github.com/keptn/keptn/cli#configuration-change"
 """What the `keptn` command says of itself; integrations in the wild filter by it."""
+
+_trust = cache(ssl.create_default_context)
 
 
 def trigger(
@@ -80,11 +82,6 @@ def call(method: str, url: str, token: str, **request: Any) -> dict[str, Any]:
         said = found.get("message", "") if isinstance(found, dict) else ""
         raise Permanent(f"{url.partition('?')[0]} answered {reply.status_code}: {said}")
     return found
-
-
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def pairs(texts: Iterable[str], flag: str) -> list[tuple[str, str]]:

@@ -126,10 +126,7 @@ def run(config: Path, event: Event) -> int:
         FileError: the config cannot be used.
         Permanent: nothing would be sent, and why.
     """
-    try:
-        read(config.read_text("utf-8"), str(config))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"{config} cannot be read: {error}") from None
+    read(layout.text(config), str(config))
 
     async def attempt(data: str) -> int:
         river = River(settings.load(data_dir=Path(data)), Clock(), Folder(config))
