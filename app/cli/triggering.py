@@ -43,6 +43,8 @@ def trigger(
     }
     base, token = api()
     reply = call("POST", f"{base}/v1/event", token, content=json.dumps(event))
+    if "keptnContext" not in reply:
+        raise Permanent(f"{base} answers, but not as Keptn's API: mend KEPTN_API_ENDPOINT")
     return str(reply["keptnContext"])
 
 
@@ -77,11 +79,11 @@ def call(method: str, url: str, token: str, **request: Any) -> dict[str, Any]:
     try:
         found = reply.json()
     except ValueError:
-        found = {}
-    if not reply.is_success or not isinstance(found, dict):
-        said = found.get("message", "") if isinstance(found, dict) else ""
-        raise Permanent(f"{url.partition('?')[0]} answered {reply.status_code}: {said}")
-    return found
+        found = None
+    if reply.is_success and isinstance(found, dict):
+        return found
+    said = found.get("message", "") if isinstance(found, dict) else "no JSON object"
+    raise Permanent(f"{url.partition('?')[0]} answered {reply.status_code}: {said}")
 
 
 def pairs(texts: Iterable[str], flag: str) -> list[tuple[str, str]]:
