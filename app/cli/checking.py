@@ -41,16 +41,13 @@ class Finding(NamedTuple):
     """One line for people: an `error` keeps the file from being used, a `warning` does not."""
 
     file: str
-    problem: Problem
+    line: int
+    column: int
+    text: str
     severity: str
 
     def __str__(self) -> str:
-        line, column, text = self.problem
-        return f"{self.file}:{line}:{column}: {self.severity}: {text}"
-
-    def facts(self) -> dict[str, Any]:
-        """For scripts."""
-        return {"file": self.file, "severity": self.severity, **self.problem._asdict()}
+        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.text}"
 
 
 class Check:
@@ -72,7 +69,7 @@ class Check:
         told = [(str(path), *one) for path in files for one in self._look(path)]
         if not any(severity == "error" for _, severity, _ in told):
             told += self._compare()
-        return sorted({Finding(name, at, severity) for name, severity, at in told})
+        return sorted({Finding(file, *problem, severity) for file, severity, problem in told})
 
     def _look(self, path: Path) -> Told:
         text = layout.text(path)
@@ -148,7 +145,7 @@ def check(files: Sequence[Path]) -> list[Finding]:
 def report(findings: Iterable[Finding], *, as_json: bool) -> str:
     """A line for each, or one JSON list."""
     if as_json:
-        return json.dumps([one.facts() for one in findings], indent=2) + "\n"
+        return json.dumps([one._asdict() for one in findings], indent=2) + "\n"
     return "".join(f"{one}\n" for one in findings)
 
 

@@ -80,6 +80,8 @@ _SCOPE = ("project", "stage", "service")
 _TIMES = ("fromTime", "beforeTime")
 _EVENT = (*_SCOPE, *_TIMES, "type", "source", "keptnContext", "eventID")
 Posted = Annotated[bytes, Depends(_posted)]
+Project = Annotated[str, Query(min_length=1)]
+Commit = Annotated[str, Query(alias="gitCommitID")]
 OpenEvents = Annotated[Listing, _listing(*_SCOPE, "eventID", size=20)]
 Events = Annotated[Listing, _listing(*_EVENT, size=20, least=1, most=100)]
 Executions = Annotated[Listing, _listing("stage", "service", "name", "status", "keptnContext")]
@@ -135,9 +137,7 @@ class Routes:
         offset = {"nextPageKey": str(page.following)} if page.following else {}
         return {**page.shown("events"), **offset, "pageSize": listing.size}
 
-    def executions(
-        self, project: Annotated[str, Query(min_length=1)], listing: Executions
-    ) -> Document:
+    def executions(self, project: Project, listing: Executions) -> Document:
         """Executions with every started and finished that was counted."""
         self._require(project)
         return self.store.page("executions", listing).shown("sequenceExecutions")
@@ -151,24 +151,18 @@ class Routes:
         views = [sequence.view(run, self._events_of) for run in page.items]
         return replace(page, items=views).shown("states")
 
-    def resource(
-        self, request: Request, commit: Annotated[str, Query(alias="gitCommitID")] = ""
-    ) -> Document:
+    def resource(self, request: Request, commit: Commit = "") -> Document:
         """A resource's content in base64, and the version at which it was read."""
-        place = request.path_params
-        self._require(place["project"])
+        stage, service = self._level(request)
         # The raw path, because servers decode %2F, which here is part of a name.
         escaped = request.scope["raw_path"].decode("latin-1").rpartition("/resource/")[2]
-        stage, service = place.get("stage", ""), place.get("service", "")
         content, version = self.resources.read(stage, service, unquote_plus(escaped), commit)
         encoded = {"resourceURI": escaped, "resourceContent": base64.b64encode(content).decode()}
         return {**encoded, "metadata": {"upstreamURL": "", "version": version}}
 
     def listed(self, request: Request, listing: Names) -> Document:
         """The names of a level's resources as they are now, whatever version is asked for."""
-        place = request.path_params
-        self._require(place["project"])
-        names = self.resources.listed(place.get("stage", ""), place.get("service", ""))
+        names = self.resources.listed(*self._level(request))
         page = Page.of([{"resourceURI": name} for name in names], listing)
         counts = {"nextPageKey": str(page.following), "totalCount": page.total}
         return {"resources": page.items, **counts}
@@ -190,6 +184,12 @@ class Routes:
     def _require(self, project: str) -> None:
         if project != self.served:
             raise Refused(404, "Project not found")
+
+    def _level(self, request: Request) -> tuple[str, str]:
+        """Stage and service of a path, empty where it has none."""
+        place = request.path_params
+        self._require(place["project"])
+        return place.get("stage", ""), place.get("service", "")
 
     def _events_of(self, context: str, stage: str) -> list[Document]:
         wanted = Listing({"keptnContext": context, "stage": stage})

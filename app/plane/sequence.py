@@ -146,14 +146,16 @@ def state_of(executions: list[Document]) -> str:
 def view(run: list[Document], events: Events) -> Document:
     """The run as Keptn's sequence API shows it."""
     first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
-    scope = first["scope"]
-    context = scope["keptnContext"]
+    scope, context = first["scope"], first["scope"]["keptnContext"]
     stages = grouped(run[::-1], "stage").items()
-    shown = {"name": first["sequence"]["name"], "time": first["triggeredAt"]}
-    shown |= {key: scope[key] for key in ("project", "service")} | {"shkeptncontext": context}
-    shown |= {"state": state_of(run)}
-    return shown | {
-        "stages": [_stage(name, its_own, events(context, name)) for name, its_own in stages]
+    return {
+        "name": first["sequence"]["name"],
+        "project": scope["project"],
+        "service": scope["service"],
+        "time": first["triggeredAt"],
+        "shkeptncontext": context,
+        "state": state_of(run),
+        "stages": [_stage(name, its_own, events(context, name)) for name, its_own in stages],
     }
 
 

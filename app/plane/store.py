@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Listing:
     An empty text is any, a comma means "one of these"; times are compared as texts, as in Keptn.
     """
 
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str]
     size: int = 0
     offset: int = 0
 

@@ -27,7 +27,6 @@ _UUID = re.compile(
 )
 _UNCHECKED = ("sh.keptn.log.error", "sh.keptn.events.problem")
 _MONITORING = "sh.keptn.event.monitoring.configure"
-_REQUIRED = "mandatory field(s) 'project', 'stage' or 'service' missing"
 
 
 def _known_time(text: str) -> str:
@@ -118,7 +117,7 @@ def scope(data: Any) -> EventData:
     """The common part of `data`, with project, stage and service present."""
     common = event_data({} if data is None else data)
     if not (common.project and common.stage and common.service):
-        raise Refused(400, _REQUIRED)
+        raise Refused(400, "mandatory field(s) 'project', 'stage' or 'service' missing")
     return common
 
 
