@@ -30,7 +30,6 @@ from app.tasks.files import checked
 
 Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
-KINDS = ("shipyard", "routes", "jobconfig")
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
 _SHIPYARD = _CLOSED | _OPEN | {"apiVersion", "kind", "name", "event", "triggeredAfter"}
@@ -168,8 +167,9 @@ def _kind(tree: Node, name: str) -> str:
     """What a file is, by its content; where that says nothing, by its name."""
     keys = tree.keys() if isinstance(tree, Mapping) else set()
     telling = {"actions": "jobconfig", "spec": "shipyard", "channels": "routes", "routes": "routes"}
-    by_content = [kind for key, kind in telling.items() if key in keys]
-    return next(iter(by_content + [kind for kind in KINDS if kind in name]), "jobconfig")
+    by_content = (kind for key, kind in telling.items() if key in keys)
+    by_name = (kind for kind in ("shipyard", "routes") if kind in name)
+    return next(chain(by_content, by_name), "jobconfig")
 
 
 def _missing(entry: str, there: Iterable[str]) -> str:

@@ -17,7 +17,6 @@ from app.events.build import timestamp
 from app.ledger import rows, schema, store
 from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
-from app.naming import Place
 from app.results import whole_lines
 
 SHOWN = 50
@@ -55,22 +54,31 @@ def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
 def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
     """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
     given, clock = settings.load(), Clock()
-    masks, seen = masking.read(given.mask_patterns_file), dict[Place, int]()
+    masks, seen = masking.read(given.mask_patterns_file), dict[str, int]()
     with open_ledger() as ledger:
         run_id = find(ledger, wanted).id
         while True:
             run = rows.run_or_none(ledger, run_id)
             over = not follow or run is None or run.state not in OPEN
             for task in rows.tasks(ledger, run_id):
-                if task.place not in seen:
-                    yield f"=== {_titled(task)} ==="
-                before, kept = seen.get(task.place, 0), output(given.data_dir, task.key)
-                text, seen[task.place] = news(kept, before, ended=bool(over or task.ended))
-                if text:
-                    yield masks.text(text).removesuffix("\n")
+                kept = output(given.data_dir, task.key)
+                for text in unseen(task, kept, seen, ended=bool(over or task.ended)):
+                    yield masks.text(text)
             if over:
                 return
             clock.pause(FOLLOW_SECONDS)
+
+
+def unseen(task: TaskRow, output: Output, seen: dict[str, int], *, ended: bool) -> Iterator[str]:
+    """What an attempt printed since the last look, the first time under a heading.
+
+    `seen` has the bytes seen of each attempt, by its key, and is kept up to date.
+    """
+    if task.key not in seen:
+        yield f"=== {_titled(task)} ==="
+    text, seen[task.key] = news(output, seen.get(task.key, 0), ended=ended)
+    if text:
+        yield text.removesuffix("\n")
 
 
 def news(output: Output, seen: int, *, ended: bool) -> tuple[str, int]:

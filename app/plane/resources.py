@@ -92,17 +92,14 @@ class Resources:
             Refused: the stage holds too many files.
         """
         root = self._stages / stage
-        digests, contents = {}, {}
+        digests = {}
         for path in self._files(root):
             if (content := self._content(path)) is not None:
                 digests[path.relative_to(root).as_posix()] = digest = _digest(content)
-                contents[digest] = content
+                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, content)
         listed = json.dumps(digests, sort_keys=True)
         version = _digest(listed.encode())
-        if not self._store.query("SELECT 1 FROM snapshots WHERE version = ?", version):
-            for row in contents.items():
-                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", *row)
-            self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?)", version, listed)
+        self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?)", version, listed)
         return version
 
     def _level(self, stage: str, service: str) -> Path:
