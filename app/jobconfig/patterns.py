@@ -1,6 +1,6 @@
 """Event names as regular expressions of RE2, and which of them no type can ever match.
 
-Which entries and actions an event is for is decided in match.py.
+Which names and entries an event is for is decided in match.py.
 """
 
 import re
@@ -41,15 +41,6 @@ def compiled(pattern: str) -> Any:
         raise ValueError(f"no regular expression ({said}); {_REMEDY}") from None
 
 
-def name_matches(pattern: str, event_type: str) -> bool:
-    """Whether the pattern is found anywhere in the type, as Go's regexp would find it.
-
-    Raises:
-        ValueError: it is no regular expression, which `read` refuses with its line.
-    """
-    return compiled(pattern).search(event_type.encode(errors="replace").decode()) is not None
-
-
 def can_match(pattern: str) -> bool:
     """Whether the pattern is found in any `sh.keptn.event.<task>.triggered`: only they start jobs.
 
@@ -60,7 +51,7 @@ def can_match(pattern: str) -> bool:
     if "".join(token[0] for token in tokens) != pattern:
         return True
     usual = (_STARTING.replace(_ANY, task) for task in _USUAL)
-    return _found(tokens) or any(name_matches(pattern, each) for each in usual)
+    return _found(tokens) or any(map(compiled(pattern).search, usual))
 
 
 def _found(tokens: list[re.Match[str]]) -> bool:
