@@ -3,7 +3,7 @@
 No key or type of any file is known here; a scalar gets its meaning where its type is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Union
 
 import yaml
@@ -37,7 +37,9 @@ class Mapping(dict[str, "Node"]):
 class Sequence(list["Node"]):
     """A list with its place."""
 
-    mark: Mark
+    def __init__(self, mark: Mark, items: Iterable["Node"]) -> None:
+        super().__init__(items)
+        self.mark = mark
 
     def __str__(self) -> str:
         return "a list"
@@ -114,9 +116,7 @@ class _Composer:
             case yaml.MappingStartEvent():
                 return self._mapping(Mapping(mark), depth)
             case yaml.SequenceStartEvent():
-                sequence = Sequence(self._node(item, depth) for item in self._items())
-                sequence.mark = mark
-                return sequence
+                return Sequence(mark, (self._node(item, depth) for item in self._items()))
             case yaml.ScalarEvent():
                 tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
                 if tag == "binary":
@@ -146,7 +146,7 @@ class _Composer:
                 for source in reversed(value) if isinstance(value, Sequence) else [value]:
                     mapping.merge(source)
             else:
-                name = "" if key.value is None else key.text
+                name = key.as_text
                 if name in written:
                     twice = f"key `{shown(name)}` is written twice"
                     self.problems.append(Problem(*key.mark, twice))

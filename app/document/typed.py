@@ -48,7 +48,7 @@ def _whole(scalar: Scalar) -> Any:
 AS_WHOLE = _scalar(_whole)
 """Reads the scalar of a number with a range of its own, as `Int32` does."""
 
-AS_TEXT = _scalar(lambda scalar: "" if scalar.value is None else scalar.text)
+AS_TEXT = _scalar(lambda scalar: scalar.as_text)
 """Reads the scalar of a Literal, as in `Annotated[Literal["a", "b"], AS_TEXT]`."""
 
 Text = Annotated[str, AS_TEXT]

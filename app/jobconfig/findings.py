@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from app.document.scalars import Mark, shown
 from app.document.tree import Mapping, Node, Problem, compose, items
 from app.document.typed import validated
-from app.jobconfig.formats import parsed
 from app.jobconfig.paths import fault
 from app.jobconfig.patterns import can_match
+from app.jobconfig.read import parsed
 from app.jobconfig.schema import EventFilter, JobConfig
 
 _NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"

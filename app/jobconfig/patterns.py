@@ -4,7 +4,6 @@ Which names and entries an event is for is decided in match.py.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,10 @@ from app.events.grammar import of_task
 _REMEDY = r"names are regular expressions: write .*\.triggered$, not *.triggered"
 _ANY = "\0"
 _STARTING = of_task(_ANY, "triggered")
+_NAMED = _STARTING.index(_ANY) + 1
+_STEPS = (*((at, at + 1, char) for at, char in enumerate(_STARTING)), (_NAMED, _NAMED, _ANY))
+"""From where to where in such a type each character leads; a task's name may have many."""
+
 _USUAL = ("approval", "deployment", "evaluation", "get-sli", "release", "rollback", "test")
 # One character, literally, escaped, or of a class; then how often. Or an anchor.
 _TOKEN = re.compile(
@@ -63,20 +66,16 @@ def _found(tokens: list[re.Match[str]]) -> bool:
             places &= {0 if anchor == "^" else len(_STARTING)}
         else:
             atom = r"\." if token[0] == "." else atom
-            after = set(_after(places, atom))
-            while repeat in ("*", "+") and (more := {*_after(after, atom)} - after):
+            after = _after(places, atom)
+            while repeat in ("*", "+") and (more := _after(after, atom) - after):
                 after |= more
             places = after | places if repeat in ("*", "?") else after
     return bool(places)
 
 
-def _after(places: set[int], atom: str) -> Iterator[int]:
+def _after(places: set[int], atom: str) -> set[int]:
     """Where one character that the atom stands for leads from these places."""
-    for place in places:
-        if _fits(atom, _STARTING[place : place + 1]):
-            yield place + 1
-        if _STARTING[place - 1 : place] == _ANY and _fits(atom, _ANY):
-            yield place
+    return {end for start, end, char in _STEPS if start in places and _fits(atom, char)}
 
 
 def _fits(atom: str, char: str) -> bool:

@@ -64,7 +64,8 @@ def plain(node: Node | Any) -> Any:
 
 def problems(node: Node, known: Collection[str]) -> Iterator[Problem]:
     """The slots of a file's template that have no meaning, each with its place."""
-    for scalar in _leaves(node):
+    scalars: Iterator[Scalar] = _leaves(node)
+    for scalar in scalars:
         for name in _names(scalar.text):
             if name not in known:
                 what = f"`{name}` is not known in a template; there are {', '.join(known)}"
