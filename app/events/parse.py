@@ -74,13 +74,9 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
     Raises:
         BadEvent: one clear line for the sender.
     """
-    binary = "ce-specversion" in headers and not is_structured(headers.get("content-type", ""))
+    structured = media_type(headers.get("content-type", "")) == "application/cloudevents+json"
+    binary = "ce-specversion" in headers and not structured
     return read(_binary_attributes(headers, body) if binary else _json(body))
-
-
-def is_structured(content_type: str) -> bool:
-    """Whether the type alone says that the body is a whole CloudEvent."""
-    return media_type(content_type) == "application/cloudevents+json"
 
 
 def media_type(content_type: str) -> str:
