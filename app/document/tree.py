@@ -77,9 +77,14 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
         return None, [Problem(*(_mark(mark) if mark else (1, 1)), f"no valid YAML: {what}")]
 
 
+def child(node: Node, key: str) -> Node | None:
+    """What stands below a key; None where this is no mapping, or has no such key."""
+    return node.get(key) if isinstance(node, Mapping) else None
+
+
 def items(node: Node, key: str) -> list[Node]:
     """What is listed below a key of a mapping; nothing where there is no such list."""
-    found = node.get(key) if isinstance(node, Mapping) else None
+    found = child(node, key)
     return found if isinstance(found, Sequence) else []
 
 

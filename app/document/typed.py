@@ -15,10 +15,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from app.document.scalars import Mark, Scalar, shown
-from app.document.tree import Node, Problem
+from app.document.tree import Node, Problem, compose
 from app.errors import Permanent
 
 Model = TypeVar("Model", bound="Part")
+Parsed = tuple[Model | None, list[Problem]]
+"""A file's model, and what is wrong with it; without one, something is."""
 
 # What pydantic's error types, up to their first underscore, ask for.
 _WANTED = {
@@ -87,9 +89,20 @@ def is_null(node: Any) -> bool:
     return isinstance(node, Scalar) and node.value is None
 
 
-def validated(
-    model: type[Model], tree: Node, *, strict: bool = True
-) -> tuple[Model | None, list[Problem]]:
+def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Model]]) -> Model:
+    """What a reader of trees makes of a text; `name` stands in front of each problem.
+
+    Raises:
+        FileError: with all problems of the file.
+    """
+    tree, problems = compose(text)
+    model, wrong = (None, []) if tree is None else parsed(tree)
+    if model is None or problems or wrong:
+        raise FileError(name, [*problems, *wrong])
+    return model
+
+
+def validated(model: type[Model], tree: Node, *, strict: bool = True) -> Parsed[Model]:
     """The tree as this model, or what is wrong with it; unknown keys are wrong if it is strict.
 
     A validator of the model tells a fault and its remedy by the text of its ValueError.

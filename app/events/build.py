@@ -69,16 +69,16 @@ def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int 
     `copy` numbers the further answers owed when a `started` may have arrived more than once.
     """
 
-    def told(outcome: Outcome) -> Message:
-        return _reply(event, "finished", source, now, _told(event, outcome), copy)
+    def answer(outcome: Outcome) -> Message:
+        return _reply(event, "finished", source, now, _data(event, outcome), copy)
 
-    message = told(outcome)
+    message = answer(outcome)
     if _size(message) <= LIMIT:
         return message
-    room = LIMIT - _size(told(replace(outcome, message="")))
+    room = LIMIT - _size(answer(replace(outcome, message="")))
     if room < 0 and outcome.data:
         return finished(event, source, now, _too_large(event, outcome), copy)
-    return told(replace(outcome, message=shorten(outcome.message, room)))
+    return answer(replace(outcome, message=shorten(outcome.message, room)))
 
 
 def answerable(event: Event, source: str) -> bool:
@@ -123,7 +123,7 @@ def cloudevent(attributes: Mapping[str, Any], data: Any) -> str:
     return to_structured_event(CloudEvent(kept, data)).body.decode()
 
 
-def _told(event: Event, outcome: Outcome) -> dict[str, Any]:
+def _data(event: Event, outcome: Outcome) -> dict[str, Any]:
     """The outcome as an answer's data."""
     task, block = event.task or "", dict(outcome.data)
     data = {"status": outcome.status, "result": outcome.result}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from app.document.scalars import Scalar, shown
-from app.document.tree import Mapping, Node, Problem, Sequence, compose, items
-from app.document.typed import FileError, Part, validated
+from app.document.tree import Mapping, Node, Problem, Sequence, child, compose, items
+from app.document.typed import Parsed, Part, loaded, validated
 from app.jobconfig.patterns import compiled
 from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Action, Env, JobConfig, Since, Task
 
@@ -27,19 +27,15 @@ def read(text: str, name: str = "job/config.yaml") -> JobConfig:
     Raises:
         FileError: with all problems of the file.
     """
-    tree, problems = compose(text)
-    config, wrong = (None, []) if tree is None else parsed(tree)
-    if config is None or problems:
-        raise FileError(name, [*problems, *wrong])
-    return config
+    return loaded(text, name, parsed)
 
 
-def parsed(tree: Node) -> tuple[JobConfig | None, list[Problem]]:
+def parsed(tree: Node) -> Parsed[JobConfig]:
     """The jobconfig in a tree of any format, or what is wrong with it.
 
     The tree of an old format is upgraded in place.
     """
-    written = tree.get("apiVersion") if isinstance(tree, Mapping) else None
+    written = child(tree, "apiVersion")
     version = written.as_text if isinstance(written, Scalar) else ""
     if version not in VERSIONS and written:
         what = f"apiVersion {shown(version)} is not supported, use {V2}, {OURS} or {V1}"
@@ -51,7 +47,7 @@ def parsed(tree: Node) -> tuple[JobConfig | None, list[Problem]]:
         if version in ("", V1) and isinstance(task, Mapping):
             _split_command(task, version)
     config, problems = validated(JobConfig, tree, strict=bool(version))
-    return (None if wrong else config), wrong + problems
+    return config, wrong + problems
 
 
 def later_keys(part: type[Part], version: str) -> dict[str, str]:
@@ -78,7 +74,7 @@ def readable_event_names(text: str) -> list[str]:
 def _names(tree: Node) -> Iterator[str]:
     for action in items(tree, "actions"):
         for entry in items(action, "events"):
-            name = entry.get("name") if isinstance(entry, Mapping) else None
+            name = child(entry, "name")
             if isinstance(name, Scalar) and name.value is not None:
                 yield name.text
 
