@@ -10,20 +10,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from app.errors import BadEvent
 from app.events import grammar
 
-Name = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
 # An optional attribute of an odd type (`"time": 5`) is as good as none: it decides nothing.
 Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
 
@@ -64,6 +57,7 @@ class Event(BaseModel):
         return value if isinstance(value, str) else ""
 
 
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
 # The SDK would refuse the whole event for an odd time or a foreign extension.
 _WIRE = Event.model_fields.keys() - {"time", "data"}
 
@@ -129,8 +123,7 @@ def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any
         event = from_binary_event(HTTPMessage(headers=wire, body=b""))
     except Exception as error:  # noqa: BLE001 - the SDK raises many unrelated types; each means the same here
         raise BadEvent(f"not a CloudEvent: {error}") from None
-    attributes = dict(event.get_attributes())
-    return {**attributes, "time": headers.get("ce-time", ""), "data": data}
+    return {**event.get_attributes(), "time": headers.get("ce-time", ""), "data": data}
 
 
 def _require_scope(event: Event) -> None:
@@ -148,11 +141,4 @@ def _first(error: ValidationError) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), f"a number ({json.dumps(value)[:20]})")
+    return _KINDS.get(type(value), f"a number ({json.dumps(value)[:20]})")

@@ -89,10 +89,10 @@ def of(event: Event, bridge_url: str) -> Notice:
     if facts["phase"] != "finished":
         facts["status"] = facts["result"] = ""
     facts |= {"id": event.id, "type": event.type, "source": event.source}
+    facts["context"] = event.shkeptncontext
     notice = Notice(
         **{key: cut(value) for key, value in facts.items()},
         time=_time(event.time),
-        context=cut(event.shkeptncontext),
         link=_link(event, bridge_url),
         labels={cut(key, 80, 40): cut(one, 80, 40) for key, one in labels[:LABELS]},
     )
