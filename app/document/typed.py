@@ -79,12 +79,12 @@ class Part(BaseModel):
     @classmethod
     def _null_is_default(cls, node: Any) -> Any:
         if not isinstance(node, dict):
-            return {} if is_null(node) else node
+            return {} if _is_null(node) else node
         known = {field.alias for field in cls.model_fields.values()}
-        return {key: node[key] for key in node if key not in known or not is_null(node[key])}
+        return {key: node[key] for key in node if key not in known or not _is_null(node[key])}
 
 
-def is_null(node: Any) -> bool:
+def _is_null(node: Any) -> bool:
     """Whether there stands null, or nothing."""
     return isinstance(node, Scalar) and node.value is None
 

@@ -46,14 +46,17 @@ class Event(BaseModel):
     @property
     def labels(self) -> dict[str, str]:
         """The labels that may be sent back: Keptn drops an event with anything but text there."""
-        found = self.data.get("labels") if isinstance(self.data, dict) else None
-        if not isinstance(found, dict):
-            return {}
-        return {key: value for key, value in found.items() if isinstance(value, str)}
+        found = self.told("labels")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {key: value for key, value in pairs if isinstance(value, str)}
+
+    def told(self, key: str) -> Any:
+        """What stands in the data block below a key; None where nothing does."""
+        return self.data.get(key) if isinstance(self.data, dict) else None
 
     def named(self, key: str) -> str:
         """A text of the data block such as `project`, or an empty text."""
-        value = self.data.get(key) if isinstance(self.data, dict) else None
+        value = self.told(key)
         return value if isinstance(value, str) else ""
 
 

@@ -97,7 +97,7 @@ def of(event: Event, bridge_url: str) -> Notice:
         labels={cut(key, 80, 40): cut(one, 80, 40) for key, one in labels[:LABELS]},
     )
     limit = FAILURE_CHARACTERS if notice.mood == "attention" else GOOD_CHARACTERS
-    text = (event.named("message") or _problem(event.data)).strip()
+    text = (event.named("message") or _problem(event)).strip()
     return notice.model_copy(update={"text": cut(text, limit, HEAD_CHARACTERS)})
 
 
@@ -130,8 +130,8 @@ def _link(event: Event, bridge_url: str) -> str:
     return link if bridge_url and project and context and len(link) <= LONGEST_LINK else ""
 
 
-def _problem(data: Any) -> str:
+def _problem(event: Event) -> str:
     """The title of a problem, whose keys monitoring tools write as they like."""
-    found = data.get("problem") if isinstance(data, dict) else None
+    found = event.told("problem")
     keys = {key.lower(): one for key, one in found.items()} if isinstance(found, dict) else {}
     return str(keys.get("problemtitle") or keys.get("title") or "")
