@@ -20,7 +20,7 @@ from app.errors import Permanent
 
 Model = TypeVar("Model", bound="Part")
 Parsed = tuple[Model | None, list[Problem]]
-"""A file's model, and what is wrong with it; without one, something is."""
+"""The model of a file, where one can be made of it, and all that is wrong with the file."""
 
 # What pydantic's error types, up to their first underscore, ask for.
 _WANTED = {

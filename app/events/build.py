@@ -117,12 +117,6 @@ def seconds(time: str) -> float | None:
     return moment.timestamp() if moment.tzinfo else None
 
 
-def cloudevent(attributes: Mapping[str, Any], data: Any) -> str:
-    """A CloudEvent in structured mode; empty attributes are left out."""
-    kept = {name: value for name, value in attributes.items() if value not in ("", None)}
-    return to_structured_event(CloudEvent(kept, data)).body.decode()
-
-
 def _data(event: Event, outcome: Outcome) -> dict[str, Any]:
     """The outcome as an answer's data."""
     task, block = event.task or "", dict(outcome.data)
@@ -153,8 +147,9 @@ def _reply(
         "traceparent": event.traceparent,
     }
     scope = {key: event.named(key) for key in ("project", "stage", "service")}
-    body = cloudevent(attributes, {**scope, "labels": event.labels, **data})
-    return Message(identity, event_type, body)
+    found = {name: value for name, value in attributes.items() if value}
+    answer = CloudEvent(found, {**scope, "labels": event.labels, **data})
+    return Message(identity, event_type, to_structured_event(answer).body.decode())
 
 
 def _too_large(event: Event, outcome: Outcome) -> Outcome:

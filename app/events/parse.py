@@ -46,17 +46,17 @@ class Event(BaseModel):
     @property
     def labels(self) -> dict[str, str]:
         """The labels that may be sent back: Keptn drops an event with anything but text there."""
-        found = self.told("labels")
+        found = self.datum("labels")
         pairs = found.items() if isinstance(found, dict) else ()
         return {key: value for key, value in pairs if isinstance(value, str)}
 
-    def told(self, key: str) -> Any:
+    def datum(self, key: str) -> Any:
         """What stands in the data block below a key; None where nothing does."""
         return self.data.get(key) if isinstance(self.data, dict) else None
 
     def named(self, key: str) -> str:
         """A text of the data block such as `project`, or an empty text."""
-        value = self.told(key)
+        value = self.datum(key)
         return value if isinstance(value, str) else ""
 
 

@@ -132,6 +132,6 @@ def _link(event: Event, bridge_url: str) -> str:
 
 def _problem(event: Event) -> str:
     """The title of a problem, whose keys monitoring tools write as they like."""
-    found = event.told("problem")
+    found = event.datum("problem")
     keys = {key.lower(): one for key, one in found.items()} if isinstance(found, dict) else {}
     return str(keys.get("problemtitle") or keys.get("title") or "")
