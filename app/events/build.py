@@ -147,8 +147,8 @@ def _reply(
         "traceparent": event.traceparent,
     }
     scope = {key: event.named(key) for key in ("project", "stage", "service")}
-    found = {name: value for name, value in attributes.items() if value}
-    answer = CloudEvent(found, {**scope, "labels": event.labels, **data})
+    present = {name: value for name, value in attributes.items() if value}
+    answer = CloudEvent(present, {**scope, "labels": event.labels, **data})
     return Message(identity, event_type, to_structured_event(answer).body.decode())
 
 
