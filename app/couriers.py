@@ -77,14 +77,14 @@ class Courier(Carrier):
                 await self._give_up(what, "id = ?", letter.id)
         else:
             self._failures = 0
-            await self._settle(letter, now if missed else None)
+            await self._settle(letter)
+            if missed:
+                await self._ledger.write(lambda db: outbox.told(db, self.name, now))
 
-    async def _settle(self, letter: Letter, told: float | None) -> None:
+    async def _settle(self, letter: Letter) -> None:
         now = self._clock.now()
         self._core.metrics.sent.labels(self.name, letter.kind).inc()
         await self._ledger.write(lambda db: outbox.settle(db, letter.id, "done", now))
-        if told is not None:
-            await self._ledger.write(lambda db: outbox.told(db, self.name, told))
 
     async def _try_later(self, letter: Letter, error: Exception) -> None:
         now, note = self._clock.now(), str(error)

@@ -7,16 +7,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
-from app.document.scalars import Mark
-from app.document.tree import Problem, compose
-from app.document.typed import FileError, validated
+from app.document.tree import Node, Problem, child, items
+from app.document.typed import Parsed, loaded, validated
 from app.errors import Permanent
 from app.events import parse
 from app.events.build import Message
@@ -111,12 +108,11 @@ class Routes:
     def _load(self) -> tuple[tuple[Route, ...], dict[str, Notifier]]:
         terms = self._terms
         file = read(_text(terms.file), str(terms.file)) if terms.file else RoutesFile()
-        channels, environ = list(file.channels), dict(terms.environ)
-        if terms.forward_url:
-            place = Address(env="FORWARD_URL")
-            environ[place.env] = terms.forward_url
-            forward = Channel.model_construct(name=FORWARD, kind="cloudevent", url_from=place)
-            channels.append(forward)
+        forward = Channel.model_construct(
+            name=FORWARD, kind="cloudevent", url_from=Address(env="FORWARD_URL")
+        )
+        channels = (*file.channels, forward) if terms.forward_url else file.channels
+        environ = {**terms.environ, "FORWARD_URL": terms.forward_url}
         made = {one.name: KINDS[one.kind](one, self._outbound, environ) for one in channels}
         return file.routes, made
 
@@ -127,41 +123,32 @@ def read(text: str, name: str = "routes.yaml") -> RoutesFile:
     Raises:
         FileError: with all problems of the file.
     """
-    tree, problems = compose(text)
-    file, wrong = (None, []) if tree is None else validated(RoutesFile, tree)
-    problems += [*wrong, *(_faults(file, tree) if file else ())]
-    if file is None or problems:
-        raise FileError(name, problems)
-    return file
+    return loaded(text, name, _parsed)
 
 
-def _faults(file: RoutesFile, tree: Any) -> Iterator[Problem]:
+def _parsed(tree: Node) -> Parsed[RoutesFile]:
+    file, problems = validated(RoutesFile, tree)
+    return file, [*problems, *(_faults(file, tree) if file else ())]
+
+
+def _faults(file: RoutesFile, tree: Node) -> Iterator[Problem]:
     """What is wrong though every key by itself is right."""
     if file.api_version != "firstmate/v1":
         yield Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`")
     names = [channel.name for channel in file.channels]
-    for index, name in enumerate(names):
+    channels, routes = items(tree, "channels"), items(tree, "routes")
+    for index, (name, node) in enumerate(zip(names, channels, strict=True)):
         if name in names[:index]:
-            yield _fault(tree, f"a second channel `{name}`", "channels", index)
-        yield from _unknown_names(tree, file.channels[index], "channels", index)
-    for index, route in enumerate(file.routes):
+            yield Problem(*node.mark, f"a second channel `{name}`")
+    for route, node in zip(file.routes, routes, strict=True):
         if not route.channels:
-            yield _fault(tree, "a route needs `channels` to go to", "routes", index)
-        for number, name in enumerate(route.channels):
+            yield Problem(*node.mark, "a route needs `channels` to go to")
+        for name, at in zip(route.channels, items(node, "channels"), strict=True):
             if name not in names:
-                what = f"there is no channel `{name}` in this file"
-                yield _fault(tree, what, "routes", index, "channels", number)
-        yield from _unknown_names(tree, route, "routes", index)
-
-
-def _unknown_names(tree: Any, part: Channel | Route, key: str, index: int) -> Iterator[Problem]:
-    if part.template is not None:
-        yield from template.problems(tree[key][index]["template"], notice.NAMES)
-
-
-def _fault(tree: Any, what: str, *place: str | int) -> Problem:
-    mark: Mark = reduce(getitem, place, tree).mark
-    return Problem(*mark, what)
+                yield Problem(*at.mark, f"there is no channel `{name}` in this file")
+    for node in (*channels, *routes):
+        if (written := child(node, "template")) is not None:
+            yield from template.problems(written, notice.NAMES)
 
 
 def _matches(route: Route, facts: Notice) -> bool:

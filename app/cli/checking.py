@@ -22,7 +22,7 @@ from app.errors import Permanent
 from app.events import grammar
 from app.jobconfig import editor
 from app.jobconfig.findings import examine
-from app.jobconfig.patterns import name_matches
+from app.jobconfig.match import name_matches
 from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
 from app.plane.validation import Refused

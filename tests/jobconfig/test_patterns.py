@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.events.grammar import of_task
-from app.jobconfig.patterns import can_match, compiled, name_matches
+from app.jobconfig.match import name_matches
+from app.jobconfig.patterns import can_match, compiled
 
 ANY_TIME = settings(deadline=None)
 TASKS = st.text("abtest-_09Zé", min_size=1, max_size=12) | st.sampled_from(["test", "get-sli"])
