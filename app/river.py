@@ -21,6 +21,8 @@ from app.ledger.store import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
 from app.planning import Keptn, Planner
+from app.policy.in_force import Policy, Terms
+from app.policy.judging import Given
 from app.results import Defaults
 from app.running import Runner
 from app.settings import Settings
@@ -59,7 +61,11 @@ class River:
         supplies = Supplies(Patient(resources, clock), Secrets(settings.secrets_path))
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)
         self.runner = Runner(self.engine, self.core, supplies, defaults)
-        self.planner = Planner(captain, resources, clock, settings.owned)
+        policy = policy_for(settings)
+        self.metrics.gauge(
+            "policy_fault", "1: an older POLICY_FILE is in force", lambda: bool(policy.fault)
+        )
+        self.planner = Planner(captain, resources, clock, settings.owned, policy)
 
     async def close(self) -> None:
         """Let go; what runs goes on."""
@@ -85,6 +91,17 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
             " start it, name another one by CONTAINER_CLI, or set RUNNER=process"
         )
     return ProcessEngine(jobs, clock, os.environ)
+
+
+def policy_for(settings: Settings) -> Policy:
+    """What tasks may ask for, by POLICY_FILE and the variables of job-executor.
+
+    Raises:
+        Permanent: one of them cannot be used.
+    """
+    images, privileged = settings.allowed_image_list, settings.allow_privileged_jobs
+    given = Given(deadline=settings.task_deadline_seconds)
+    return Policy(Terms(settings.policy_file, images, privileged, given))
 
 
 def tracer_for(settings: Settings) -> Tracer:
