@@ -20,7 +20,8 @@ from app.jobconfig.read import JobConfig, read, readable_event_names
 from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
 from app.ledger.rows import Run
 from app.outbound import Refused
-from app.policy.in_force import Policy, Terms
+from app.policy.in_force import Policy
+from app.policy.rules import Terms
 
 LATE_SECONDS = 120.0
 """An event older than this is first asked for: Keptn may have closed it meanwhile."""

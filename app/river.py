@@ -21,8 +21,8 @@ from app.ledger.store import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
 from app.planning import Keptn, Planner
-from app.policy.in_force import Policy, Terms
-from app.policy.judging import Given
+from app.policy.in_force import Policy
+from app.policy.rules import Terms
 from app.results import Defaults
 from app.running import Runner
 from app.settings import Settings
@@ -99,9 +99,13 @@ def policy_for(settings: Settings) -> Policy:
     Raises:
         Permanent: one of them cannot be used.
     """
-    images, privileged = settings.allowed_image_list, settings.allow_privileged_jobs
-    given = Given(deadline=settings.task_deadline_seconds)
-    return Policy(Terms(settings.policy_file, images, privileged, given))
+    terms = Terms(
+        settings.policy_file,
+        settings.allowed_image_list,
+        settings.allow_privileged_jobs,
+        deadline=settings.task_deadline_seconds,
+    )
+    return Policy(terms)
 
 
 def tracer_for(settings: Settings) -> Tracer:

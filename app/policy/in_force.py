@@ -5,27 +5,17 @@ What the rules mean for a task is decided in judging.py; what a refusal becomes,
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from app.document.watched import Watched
-from app.errors import Permanent
 from app.jobconfig.schema import Action
-from app.policy.globs import compiled
-from app.policy.judging import Given, forbidden
-from app.policy.rules import PolicyFile, Rules, read
+from app.policy.judging import forbidden
+from app.policy.rules import PolicyFile, Terms, read
 
-_REMEDY = "change the task, or have the operator allow it in the file of POLICY_FILE"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the operator's variables say; `images` is comma-separated, empty for all."""
-
-    file: Path | None = None
-    images: str = ""
-    privileged: bool = False
-    given: Given = field(default_factory=Given)
+_REMEDY = (
+    "change the task, or ask the operator for it"
+    " (POLICY_FILE, ALLOWED_IMAGE_LIST, ALLOW_PRIVILEGED_JOBS)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +41,7 @@ class Policy:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._general = _by_variables(terms)
+        self._general = terms.rules()
         self._file = Watched("POLICY_FILE", terms.file, self._load) if terms.file else None
 
     @property
@@ -70,7 +60,7 @@ class Policy:
             f"Task '{task.name}' of action '{action.name}': {refusal}"
             for action in actions
             for task in action.tasks
-            for refusal in forbidden(task, rules, self._terms.given)
+            for refusal in forbidden(task, rules, self._terms)
         )
         return Ruling(version, tuple(refusals))
 
@@ -80,15 +70,3 @@ class Policy:
     def _load(self, raw: bytes) -> tuple[PolicyFile, str]:
         """The file with its version, which `sha256sum` tells as well."""
         return read(raw.decode(), str(self._terms.file)), hashlib.sha256(raw).hexdigest()[:12]
-
-
-def _by_variables(terms: Terms) -> Rules:
-    """What holds where the file says nothing."""
-    images = tuple(part.strip() for part in terms.images.split(",") if part.strip())
-    try:
-        for pattern in images:
-            compiled(pattern)
-    except ValueError as error:
-        raise Permanent(f"ALLOWED_IMAGE_LIST: {error}") from None
-    told = {"images": images, "capabilities": ("*",) if terms.privileged else ()}
-    return Rules().model_copy(update={key: value for key, value in told.items() if value})

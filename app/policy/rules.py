@@ -1,16 +1,20 @@
-"""What policy.yaml may say, as frozen values, and what holds where it says nothing.
+"""What policy.yaml and the operator's variables may say, as frozen values.
 
 What a task asks for is held against the rules in judging.py.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from app.document.tree import Problem, compose
 from app.document.typed import AS_TEXT, AS_WHOLE, FileError, Flag, Part, Text, validated
+from app.errors import Permanent
 from app.jobconfig.quantities import quantity
+from app.jobconfig.schema import Resources
 from app.policy.globs import compiled
 
 
@@ -79,7 +83,7 @@ class Rules(Part):
     run_as_root: Flag = True
     """Whether `runAsUser: 0` may stand there."""
     unconfined: Flag = True
-    """Whether seccomp may be Unconfined, and procMount Unmasked."""
+    """Whether a seccompProfile may be Unconfined, and a procMount other than Default."""
     deadline_seconds: Annotated[int, Field(strict=True, ge=0), AS_WHOLE] = 0
     """The most seconds that a task may work, all attempts together; 0: no such limit."""
     cpu: Ceiling | None = None
@@ -90,6 +94,38 @@ class Rules(Part):
     def before(self, general: "Rules") -> "Rules":
         """The general rules with all that these ones say in their place."""
         return general.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator's variables say, and what they give to tasks that ask for nothing else.
+
+    `images` is comma-separated, `deadline` in seconds; empty and 0 stand for no limit. `resources`
+    are those of tasks without such a key.
+    """
+
+    file: Path | None = None
+    images: str = ""
+    privileged: bool = False
+    namespaces: tuple[str, ...] = ()
+    service_account: str = ""
+    deadline: int = 0
+    resources: Resources = field(default_factory=Resources)
+
+    def rules(self) -> Rules:
+        """What holds where a file says nothing.
+
+        Raises:
+            Permanent: a pattern of the variable cannot be used.
+        """
+        images = tuple(part.strip() for part in self.images.split(",") if part.strip())
+        try:
+            for pattern in images:
+                compiled(pattern)
+        except ValueError as error:
+            raise Permanent(f"ALLOWED_IMAGE_LIST: {error}") from None
+        told = {"images": images, "capabilities": ("*",) if self.privileged else ()}
+        return Rules().model_copy(update={key: value for key, value in told.items() if value})
 
 
 class PolicyFile(Part):
