@@ -47,7 +47,7 @@ class River:
         announce: Announce = lambda _: (),
         engine: Engine | None = None,
     ) -> None:
-        masks = masking.read(settings.mask_patterns_file)
+        masks, policy = masking.read(settings.mask_patterns_file), policy_for(settings)
         self.ledger = Ledger(settings.data_dir)
         self.lifecycle = Lifecycle(self.ledger, clock, settings.source, announce)
         self.lifecycle.masks = masks
@@ -61,7 +61,6 @@ class River:
         supplies = Supplies(Patient(resources, clock), Secrets(settings.secrets_path))
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)
         self.runner = Runner(self.engine, self.core, supplies, defaults)
-        policy = policy_for(settings)
         self.metrics.gauge(
             "policy_fault", "1: an older POLICY_FILE is in force", lambda: bool(policy.fault)
         )

@@ -26,11 +26,12 @@ from app.jobconfig.patterns import name_matches
 from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
 from app.plane.refused import Refused
+from app.policy import rules
 from app.tasks.files import checked
 
 Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
-KINDS = ("shipyard", "routes", "jobconfig")
+KINDS = ("shipyard", "routes", "policy", "jobconfig")
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
 _SHIPYARD = _CLOSED | _OPEN | {"apiVersion", "kind", "name", "event", "triggeredAfter"}
@@ -106,10 +107,10 @@ class Check:
                 yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
 
     def _routes(self, path: Path, text: str, _: Node) -> Told:
-        try:
-            routes.read(text, str(path))
-        except FileError as error:
-            yield from (("error", one) for one in error.found)
+        return _refused(routes.read, path, text)
+
+    def _policy(self, path: Path, text: str, _: Node) -> Told:
+        return _refused(rules.read, path, text)
 
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
@@ -150,14 +151,15 @@ def report(findings: Iterable[Finding], *, as_json: bool) -> str:
 
 def schema(kind: str) -> str:
     """The JSON Schema of a kind of file."""
+    models = {"routes": RoutesFile, "policy": rules.PolicyFile}
     document = (
-        editor.schema() if kind == "jobconfig" else editor.loosened(RoutesFile.model_json_schema())
+        editor.loosened(models[kind].model_json_schema()) if kind in models else editor.schema()
     )
     return json.dumps(document, indent=2)
 
 
 def _project(folder: Path) -> list[Path]:
-    operators = (folder / name for name in ("shipyard.yaml", "routes.yaml"))
+    operators = (folder / name for name in ("shipyard.yaml", "routes.yaml", "policy.yaml"))
     found = [*filter(Path.is_file, operators), *Layout(folder).configs()]
     if not found:
         raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
@@ -171,10 +173,19 @@ def _text(path: Path) -> str:
         raise Permanent(f"{path} cannot be read: {error}") from None
 
 
+def _refused(read: Callable[[str, str], object], path: Path, text: str) -> Told:
+    """Why the service would not take the file."""
+    try:
+        read(text, str(path))
+    except FileError as error:
+        yield from (("error", one) for one in error.found)
+
+
 def _kind(tree: Node, name: str) -> str:
     """What a file is, by its content; where that says nothing, by its name."""
     keys = tree.keys() if isinstance(tree, Mapping) else set()
     telling = {"actions": "jobconfig", "spec": "shipyard", "channels": "routes", "routes": "routes"}
+    telling |= dict.fromkeys(("rules", "projects"), "policy")
     by_content = [kind for key, kind in telling.items() if key in keys]
     return next(iter(by_content + [kind for kind in KINDS if kind in name]), "jobconfig")
 
