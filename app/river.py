@@ -6,6 +6,7 @@ No listener, no sender and no loop is here; who drives the river decides when th
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from typing import Protocol
 
 from app import masking
@@ -13,9 +14,11 @@ from app.clock import Clock
 from app.core import Core
 from app.engines.container import ContainerEngine, find_cli
 from app.engines.contract import Engine
-from app.engines.none import NoEngine
+from app.engines.kubernetes.port import Access
+from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
 from app.engines.process import ProcessEngine
 from app.errors import Permanent
+from app.jobconfig import schema
 from app.keptn.resources import Patient, Resources, Source
 from app.ledger.store import Ledger
 from app.lifecycle import Announce, Lifecycle
@@ -25,7 +28,7 @@ from app.policy.in_force import Policy
 from app.policy.rules import Terms
 from app.results import Defaults
 from app.running import Runner
-from app.settings import Settings
+from app.settings import Settings, comma_list
 from app.tasks.image import Supplies
 from app.tasks.secrets import Secrets
 from app.tracing import Tracer
@@ -58,7 +61,8 @@ class River:
         self.engine = engine or engine_for(settings, clock)
         self.metrics.gauges("engine", "Where tasks run", "name", lambda: {self.engine.name: 1})
         resources = Resources(captain, clock, lambda how: self.metrics.reads.labels(how).inc())
-        supplies = Supplies(Patient(resources, clock), Secrets(settings.secrets_path))
+        secrets = None if self.engine.has_secrets else Secrets(settings.secrets_path)
+        supplies = Supplies(Patient(resources, clock), secrets)
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)
         self.runner = Runner(self.engine, self.core, supplies, defaults)
         self.metrics.gauge(
@@ -77,11 +81,11 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
     """Where tasks run, by RUNNER; its state is in DATA_DIR.
 
     Raises:
-        Permanent: the container engine that is asked for does not answer.
+        Permanent: what is asked for does not answer, or is not installed.
     """
     jobs, asked, cli = settings.data_dir / "jobs", settings.runner, settings.container_cli
-    if settings.in_cluster and asked == "auto":
-        return NoEngine()
+    if _uses_kubernetes(settings):
+        return _on_kubernetes(settings, clock)
     if asked != "process" and (found := find_cli(cli, os.environ)):
         return ContainerEngine(found, jobs, clock, privileged=settings.allow_privileged_jobs)
     if asked == "container" or (asked == "auto" and cli):
@@ -102,9 +106,71 @@ def policy_for(settings: Settings) -> Policy:
         settings.policy_file,
         settings.allowed_image_list,
         settings.allow_privileged_jobs,
+        service_account=settings.default_job_service_account,
         deadline=settings.task_deadline_seconds,
     )
+    if _uses_kubernetes(settings):
+        site = _site(settings)
+        terms = replace(terms, namespaces=site.namespaces, resources=site.resources)
     return Policy(terms)
+
+
+def _uses_kubernetes(settings: Settings) -> bool:
+    asked = settings.runner
+    return asked == "kubernetes" or (settings.in_cluster and asked == "auto")
+
+
+def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
+    try:
+        from app.engines.kubernetes import client, engine, flight  # noqa: PLC0415 - slow to import
+    except ImportError:
+        raise Permanent("Kubernetes Jobs need an extra: install keptn-firstmate[k8s]") from None
+    patience = flight.Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
+    cluster = client.Cluster(_access(settings), clock)
+    return engine.KubernetesEngine(
+        cluster, clock, settings.data_dir / "jobs", _site(settings), patience
+    )
+
+
+def _access(settings: Settings) -> Access:
+    """The API at its URL, else the cluster's own, with what Kubernetes mounts in every pod."""
+    if not (settings.kubernetes_api_url or settings.in_cluster):
+        raise Permanent(
+            "RUNNER=kubernetes needs a cluster: run `kubectl proxy` here, and set"
+            " KUBERNETES_API_URL=http://127.0.0.1:8001"
+        )
+    host, port = settings.kubernetes_service_host, settings.kubernetes_service_port
+    url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    mounted = [settings.service_account_path / name for name in ("ca.crt", "token")]
+    found = [file if file.is_file() else None for file in mounted]
+    return Access(settings.kubernetes_api_url or url, *found)
+
+
+def _site(settings: Settings) -> Site:
+    mounted = settings.service_account_path / "namespace"
+    own = mounted.read_text().strip() if mounted.is_file() else ""
+    namespaces = comma_list(settings.job_namespace) or (own or "default",)
+    quantities = {
+        "limits": {
+            "cpu": settings.default_resource_limits_cpu,
+            "memory": settings.default_resource_limits_memory,
+        },
+        "requests": {
+            "cpu": settings.default_resource_requests_cpu,
+            "memory": settings.default_resource_requests_memory,
+        },
+    }
+    file = settings.job_defaults_file
+    return Site(
+        namespaces,
+        settings.init_container_image,
+        (own, settings.hostname),
+        settings.full_deployment_name,
+        settings.default_job_service_account,
+        schema.Resources.model_validate(quantities),
+        read_defaults(file) if file else JobDefaults(),
+        settings.job_volume_size,
+    )
 
 
 def tracer_for(settings: Settings) -> Tracer:

@@ -4,11 +4,12 @@ When a run may start, and how many at a time, is decided in `app.worker`; what a
 `app.results`.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 
 from app.core import Core
-from app.engines.contract import Ended, Engine
+from app.engines.contract import Ended, Engine, Origin
 from app.errors import Permanent
 from app.events import parse
 from app.events.build import Outcome, Status, errored, timestamp
@@ -43,6 +44,7 @@ class Errand:
     run: Run
     plan: Plan
     event: Event
+    config: JobConfig
     done: dict[Place, TaskRow]
     current: str = ""
     cancelled: str = ""
@@ -66,7 +68,8 @@ class Runner:
     def begin(self, run: Run) -> Errand:
         """Take up a run where the ledger left it."""
         done = {row.place: row for row in rows.tasks(self._ledger.reader, run.id)}
-        return Errand(run, Plan.load(run.plan or ""), parse.restore(run.event), done)
+        plan = Plan.load(run.plan or "")
+        return Errand(run, plan, parse.restore(run.event), plan.read(), done)
 
     async def perform(self, errand: Errand) -> None:
         """All matching actions in file order, then the answer.
@@ -74,7 +77,7 @@ class Runner:
         Raises:
             Stopping: the service ends; what was launched goes on.
         """
-        config = errand.plan.read()
+        config = errand.config
         outcomes = {
             index: await self._act(errand, index, config.actions[index])
             for index in errand.plan.actions
@@ -160,7 +163,8 @@ class Runner:
         key = errand.current
         try:
             # May take minutes while Keptn is away; a restart meanwhile begins it anew.
-            work = await image.work(task, errand.event, errand.plan.commit, self._supplies)
+            origin = _origin(errand, place, task)
+            work = await image.work(task, errand.event, origin, self._supplies)
             if self.stopping:
                 raise Stopping
             row = await self._lifecycle.launch(errand.run, place, key, task.name)
@@ -225,6 +229,20 @@ def _times(errand: Errand, actions: list[int]) -> dict[str, str]:
         return {}
     begun, ended = (row.launched for row in rows), (row.ended or row.launched for row in rows)
     return {"start": timestamp(min(begun)), "end": timestamp(max(ended))}
+
+
+def _origin(errand: Errand, place: Place, task: Task) -> Origin:
+    event, plan = errand.event, errand.plan
+    digest = hashlib.sha1(plan.config.encode(), usedforsecurity=False).hexdigest()
+    action = errand.config.actions[place.action].name
+    return Origin(
+        event.shkeptncontext,
+        event.id,
+        plan.commit,
+        digest,
+        (place.action, action),
+        (place.task, task.name),
+    )
 
 
 def _limit(errand: Errand, row: TaskRow, task: Task) -> Limit:

@@ -18,6 +18,10 @@ from app.jobconfig.schema import Logs, OnFailure
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 """The embedded plane's token, in DATA_DIR."""
 
+_URLS = (
+    *("keptn_distributor_url", "keptn_api_endpoint", "forward_url", "bridge_url"),
+    "kubernetes_api_url",
+)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -56,9 +60,9 @@ class Settings(BaseSettings):
     """File with that token; read again for each request, so that it can be replaced."""
     eventbroker: str = ""
     """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
-    runner: Literal["auto", "container", "process"] = "auto"
-    """Where tasks run. `auto`: containers if docker or podman answers, else processes; in a cluster
-    neither."""
+    runner: Literal["auto", "kubernetes", "container", "process"] = "auto"
+    """Where tasks run. `auto`: as Kubernetes Jobs in a cluster; elsewhere in containers if docker
+    or podman answers, else as processes."""
     container_cli: str = ""
     """The docker or podman to use, by name or path. Empty: the first one that answers."""
     allow_privileged_jobs: bool = False
@@ -68,8 +72,35 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     """File that says what tasks may ask for (`policy.yaml`); read again when it changes."""
     max_running: int = Field(0, ge=0)
-    """How many runs may work at the same time. 0: 16 with containers, else the larger of 8 and 4
-    for each core."""
+    """How many runs may work at the same time. 0: 500 with Kubernetes, 16 with containers, else the
+    larger of 8 and 4 for each core."""
+    job_namespace: str = ""
+    """Namespaces in which tasks may run as Jobs, comma-separated; the first one is for those that
+    name none. Empty: that of our pod."""
+    init_container_image: str = ""
+    """Our own image, which brings a task's files to its pod. Empty: that of our pod."""
+    default_job_service_account: str = ""
+    """Service account of a Job whose task names none. Empty: `default`. It gets no token."""
+    default_resource_limits_cpu: str = "1"
+    """What a Job may take when its task has no `resources`, as a Kubernetes quantity."""
+    default_resource_limits_memory: str = "512Mi"
+    """The same for memory."""
+    default_resource_requests_cpu: str = "50m"
+    """What is kept free for a Job when its task has no `resources`."""
+    default_resource_requests_memory: str = "128Mi"
+    """The same for memory."""
+    job_defaults_file: Path | None = None
+    """YAML file with `labels`, `jobSecurityContext` and `podSecurityContext` for all Jobs, as in
+    `jobConfig` of job-executor's Helm values."""
+    job_volume_size: str = "20Mi"
+    """Size of the volume at /keptn of a Job, as a Kubernetes quantity."""
+    pod_trouble_seconds: float = Field(15.0, ge=0)
+    """Seconds that a pod may be unable to start, as without its image, until its task is ended."""
+    pod_room_seconds: float = Field(180.0, ge=0)
+    """Seconds that a pod may wait for a node or a quota with room for it."""
+    full_deployment_name: str = "firstmate"
+    """Name of this installation on its Jobs (`app.kubernetes.io/managed-by`); unique in a
+    namespace."""
     owned_tasks: str = ""
     """Tasks, comma-separated or `*`, whose broken job config is answered as errored at once."""
     secrets_path: Path | None = None
@@ -108,8 +139,16 @@ class Settings(BaseSettings):
     """URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs the extra `otel`."""
     kubernetes_service_host: str = ""
     """Set by Kubernetes in every pod; tells us that we run in a cluster."""
+    kubernetes_service_port: int = 443
+    """Set by Kubernetes in every pod."""
+    kubernetes_api_url: str = ""
+    """URL of the Kubernetes API, such as that of `kubectl proxy`. Empty: the cluster we run in."""
+    service_account_path: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """Folder with `token`, `ca.crt` and `namespace` of our service account."""
+    hostname: str = ""
+    """Set by Kubernetes in every pod: its name."""
 
-    @field_validator("keptn_distributor_url", "keptn_api_endpoint", "forward_url", "bridge_url")
+    @field_validator(*_URLS)
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and not re.match(r"https?://[^/\s]+", value):
@@ -135,8 +174,8 @@ class Settings(BaseSettings):
 
     def slots(self, engine: str) -> int:
         """How many runs may work at the same time on this engine."""
-        usual = 16 if engine == "container" else max(8, 4 * (os.cpu_count() or 1))
-        return self.max_running or usual
+        usual = {"kubernetes": 500, "container": 16}
+        return self.max_running or usual.get(engine) or max(8, 4 * (os.cpu_count() or 1))
 
     @property
     def start_timeout(self) -> float:
@@ -147,7 +186,7 @@ class Settings(BaseSettings):
     @property
     def owned(self) -> frozenset[str]:
         """OWNED_TASKS as a set."""
-        return frozenset(part.strip() for part in self.owned_tasks.split(",") if part.strip())
+        return frozenset(comma_list(self.owned_tasks))
 
     def api_token(self) -> str:
         """The token for Keptn's API as it is now."""
@@ -157,6 +196,11 @@ class Settings(BaseSettings):
             except OSError:
                 return ""
         return self.keptn_api_token.get_secret_value()
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated text, without blanks."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def load(**given: object) -> Settings:

@@ -81,6 +81,7 @@ class InstantEngine:
 
     name = "instant"
     without_effect: frozenset[str] = frozenset()
+    has_secrets = False
 
     def __init__(self) -> None:
         self.launched: list[str] = []

@@ -55,6 +55,8 @@ def keys(part: type[Part], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key of a file with its field; within a list, a path begins anew."""
     for field in part.model_fields.values():
         yield f"{prefix}{field.alias}", field
+        if is_ours(field):
+            continue
         inner = [one for one in parts(field.annotation) if issubclass(one, Part)]
         listed = f"{field.alias}[]." if "tuple" in str(field.annotation) else ""
         for one in inner:

@@ -8,7 +8,6 @@ import pytest
 
 from app.core import Core
 from app.engines.contract import Ended
-from app.engines.none import NoEngine
 from app.engines.process import ProcessEngine
 from app.errors import Temporary
 from app.events.build import Outcome, Result, Status, errored, seconds
@@ -209,13 +208,6 @@ async def test_a_cancelled_run_launches_nothing_more(core: Core) -> None:
     outcome = await bench.perform(errand)
     assert (outcome.reason, engine.launched) == ("cancelled", [])
     assert "Keptn is no longer interested" in outcome.message
-
-
-async def test_without_an_engine_the_answer_says_how_to_get_one(core: Core) -> None:
-    outcome = await Bench(core, NoEngine()).outcome(task("true"))
-    assert outcome.status == "errored"
-    assert "no engine" in outcome.message
-    assert "RUNNER=process" in outcome.message
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
 def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
     """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
     given, clock = settings.load(), Clock()
+    wanted_logs = given.data_dir / "jobs" / spool.WANTED
     masks, seen = masking.read(given.mask_patterns_file), dict[Place, int]()
     with open_ledger() as ledger:
         run_id = find(ledger, wanted).id
@@ -64,6 +65,8 @@ def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
             for task in rows.tasks(ledger, run_id):
                 if task.place not in seen:
                     yield f"=== {_titled(task)} ==="
+                if not over and not task.ended and wanted_logs.is_dir():
+                    (wanted_logs / task.key).touch()
                 before, kept = seen.get(task.place, 0), output(given.data_dir, task.key)
                 text, seen[task.place] = news(kept, before, ended=bool(over or task.ended))
                 if text:

@@ -57,6 +57,16 @@ Int32 = Annotated[int, Field(strict=True, ge=-_LIMIT_32, le=_LIMIT_32 - 1), AS_W
 Int64 = Annotated[int, Field(strict=True, ge=-_LIMIT_64, le=_LIMIT_64 - 1), AS_WHOLE]
 
 
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return [*map(_plain, node)] if isinstance(node, list) else getattr(node, "value", node)
+
+
+Anything = Annotated[Any, BeforeValidator(_plain)]
+"""Whatever stands there, each scalar as what it means."""
+
+
 class FileError(Permanent):
     """The file cannot be used; `problems` are its faults, <name>:<line>:<column>: <what>."""
 

@@ -96,7 +96,7 @@ class ContainerEngine(LocalEngine):
 
     name = "container"
     without_effect = frozenset(
-        {"ttlSecondsAfterFinished", "annotations", "namespace", "serviceAccount"}
+        {"ttlSecondsAfterFinished", "annotations", "namespace", "serviceAccount", "pod"}
     )
 
     def __init__(self, cli: Cli, folder: Path, clock: Clock, *, privileged: bool = False) -> None:

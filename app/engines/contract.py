@@ -4,10 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.jobconfig.schema import Resources, SecurityContext
+from app.jobconfig.schema import Pod, Resources, SecurityContext
 
 RESULT_BYTES = 4096
 """The largest result file; Kubernetes keeps no more of a termination message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where work comes from, for those who look for what an engine started.
+
+    `action` and `task` are an index from 0 and a name.
+    """
+
+    context: str = ""
+    event_id: str = ""
+    commit: str = ""
+    config_hash: str = ""
+    action: tuple[int, str] = (0, "")
+    task: tuple[int, str] = (0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +30,9 @@ class Work:
     """One container's worth of work, as the job config asks for it.
 
     `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
-    `/keptn`; `files` are to stand there, by their relative path.
+    `/keptn`; `files` are to stand there, by their relative path. `secrets` are names of Kubernetes
+    Secrets whose keys become variables, a later one before an earlier one and `env` before all.
+    `service_account` is None where the task names none. `ttl` is in seconds after the end.
     """
 
     image: str
@@ -30,6 +47,13 @@ class Work:
     resources: Resources | None = None
     security: SecurityContext = field(default_factory=SecurityContext)
     network: bool = True
+    secrets: tuple[str, ...] = ()
+    namespace: str = ""
+    service_account: str | None = None
+    ttl: int | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
+    pod: Pod = field(default_factory=Pod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,8 @@ class Engine(Protocol):
     name: str
     without_effect: frozenset[str]
     """The keys of a task that this engine cannot heed."""
+    has_secrets: bool
+    """Whether it finds `Work.secrets` itself; no value of them is in our hands then."""
 
     async def launch(self, key: str, work: Work) -> Ended:
         """Run the work under this key, once however often it is asked, and wait for its end.

@@ -17,6 +17,8 @@ from app.engines.jobs import Command, Jobs
 class LocalEngine(ABC):
     """An engine whose tasks run below one folder of this machine; needs Linux."""
 
+    has_secrets = False
+
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder.resolve()
         self._clock = clock

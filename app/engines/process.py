@@ -25,7 +25,7 @@ class ProcessEngine(LocalEngine):
     name = "process"
     without_effect = frozenset(
         {"imagePullPolicy", "ttlSecondsAfterFinished", "annotations", "resources"}
-        | {"securityContext", "namespace", "serviceAccount", "network"}
+        | {"securityContext", "namespace", "serviceAccount", "network", "pod"}
     )
 
     def __init__(self, folder: Path, clock: Clock, environment: Mapping[str, str]) -> None:

@@ -8,6 +8,10 @@ import os
 import struct
 
 HEAD_BYTES = TAIL_BYTES = 512 * 1024
+WANTED = ".wanted"
+"""A folder beside those of the tasks. An engine that has to fetch output fetches at once that
+of each launch key for which there is a file in it."""
+
 _COUNT = struct.Struct("<Q")
 
 

@@ -5,9 +5,9 @@ The one model inside, whatever the file's format; how older formats become it st
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from app.document.typed import AS_TEXT, AS_WHOLE, Flag, Int32, Int64, Part, Text
+from app.document.typed import AS_TEXT, AS_WHOLE, Anything, Flag, Int32, Int64, Part, Text
 from app.jobconfig.patterns import compiled
 
 V1, V2, OURS = "v1", "v2", "firstmate/v1"
@@ -96,6 +96,80 @@ class SecurityContext(Part):
     seccomp_profile: SeccompProfile | None = None
 
 
+class Toleration(Part):
+    """A taint of nodes that does not keep the pod away; as in Kubernetes."""
+
+    key: Text | None = None
+    operator: Text | None = None
+    value: Text | None = None
+    effect: Text | None = None
+    toleration_seconds: Int64 | None = None
+
+
+class EmptyDir(Part):
+    """An empty folder that lives as long as the pod."""
+
+    medium: Text | None = None
+    size_limit: Text | None = None
+
+
+class SecretVolume(Part):
+    """The keys of a Secret, a file each."""
+
+    secret_name: Text = ""
+
+
+class ConfigMapVolume(Part):
+    """The keys of a ConfigMap, a file each."""
+
+    name: Text = ""
+
+
+class ClaimedVolume(Part):
+    """A volume that a PersistentVolumeClaim has."""
+
+    claim_name: Text = ""
+
+
+class Volume(Part):
+    """Something mounted at `mountPath`: one of the other keys says what."""
+
+    mount_path: Text = ""
+    read_only: Flag = False
+    empty_dir: EmptyDir | None = None
+    secret: SecretVolume | None = None
+    config_map: ConfigMapVolume | None = None
+    persistent_volume_claim: ClaimedVolume | None = None
+
+    @property
+    def source(self) -> dict[str, dict[str, str]]:
+        """What is mounted, as Kubernetes has it."""
+        place = {"mount_path", "read_only"}
+        found: dict[str, dict[str, str]] = self.model_dump(
+            by_alias=True, exclude=place, exclude_none=True
+        )
+        return found
+
+    @model_validator(mode="after")
+    def _is_one_thing_at_a_path(self) -> "Volume":
+        if not self.mount_path.startswith("/") or len(self.source) != 1:
+            sources = "emptyDir, secret, configMap and persistentVolumeClaim"
+            raise ValueError(f"a volume needs an absolute mountPath and one of {sources}")
+        return self
+
+
+class Pod(Part):
+    """What only firstmate/v1 can ask of a pod, as Kubernetes has it."""
+
+    labels: dict[str, Text] = Field(default_factory=dict)
+    annotations: dict[str, Text] = Field(default_factory=dict)
+    image_pull_secrets: tuple[Text, ...] = ()
+    node_selector: dict[str, Text] = Field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: dict[str, Anything] = Field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+
+
 OnFailure = Annotated[Literal["errored", "fail", "warning", "continue"], AS_TEXT]
 Logs = Annotated[Literal["always", "onFailure", "never"], AS_TEXT]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), AS_WHOLE]
@@ -142,6 +216,8 @@ class Task(Part):
     """Seconds that the whole task may take, with all its attempts and the pauses between them."""
     network: Annotated[Literal["default", "none"], AS_TEXT, Since(OURS)] = "default"
     """With none, the job reaches no other machine."""
+    pod: Annotated[Pod, Since(OURS)] = Pod()
+    """More that only a pod in Kubernetes can have, such as volumes."""
 
 
 class Action(Part):

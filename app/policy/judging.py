@@ -14,6 +14,12 @@ from app.policy.globs import image_names, is_pinned, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
 from app.tasks.image import DEFAULT_SECONDS
 
+_VOLUMES = {
+    "secret": "secrets",
+    "configMap": "config_maps",
+    "persistentVolumeClaim": "persistent_volume_claims",
+}
+
 
 def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
     """Each thing that the task asks for and may not have, with the key of the rule in front."""
@@ -32,13 +38,19 @@ def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
 
 def _names(task: Task, terms: Terms) -> Iterator[tuple[str, str]]:
     """The names that a task asks for beside what every task gets, each with its rule."""
-    if task.namespace and task.namespace not in terms.namespaces:
+    if task.namespace not in ("", *terms.namespaces[:1]):
         yield "namespaces", task.namespace
     if task.service_account not in (None, "", "default", terms.service_account):
         yield "service_accounts", task.service_account or ""
     for entry in task.env:
         if entry.value_from == "secret":
             yield "secrets", entry.name
+    for name in task.pod.image_pull_secrets:
+        yield "secrets", name
+    for volume in task.pod.volumes:
+        for kind, source in volume.source.items():
+            yield "volumes", kind
+            yield from ((_VOLUMES[kind], name) for name in source.values() if kind in _VOLUMES)
     for capability in (task.security_context.capabilities or Capabilities()).add:
         yield "capabilities", capability
 

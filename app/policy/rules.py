@@ -63,7 +63,7 @@ class Rules(Part):
     require_digest: Flag = False
     """Whether an image must be named with its `@sha256:` digest."""
     namespaces: Patterns = ("*",)
-    """Kubernetes namespaces beside those of JOB_NAMESPACE."""
+    """Kubernetes namespaces beside the first of JOB_NAMESPACE; by default, all in that variable."""
     service_accounts: Patterns = ("*",)
     """Service accounts beside `default` and DEFAULT_JOB_SERVICE_ACCOUNT."""
     secrets: Patterns = ("*",)
@@ -124,7 +124,8 @@ class Terms:
                 compiled(pattern)
         except ValueError as error:
             raise Permanent(f"ALLOWED_IMAGE_LIST: {error}") from None
-        told = {"images": images, "capabilities": ("*",) if self.privileged else ()}
+        everything = ("*",) if self.privileged else ()
+        told = {"images": images, "namespaces": self.namespaces, "capabilities": everything}
         return Rules().model_copy(update={key: value for key, value in told.items() if value})
 
 

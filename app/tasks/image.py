@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.engines.contract import Work
+from app.engines.contract import Origin, Work
 from app.events.parse import Event
 from app.jobconfig.env import environment
 from app.jobconfig.read import Task
@@ -15,26 +15,27 @@ DEFAULT_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What a task may ask for: Keptn's files, and the operator's secrets."""
+    """What a task may ask for: Keptn's files, and secrets unless the engine has them."""
 
     resources: Source
-    secrets: Secrets
+    secrets: Secrets | None
 
 
-async def work(task: Task, event: Event, commit: str, supplies: Supplies) -> Work:
-    """What to launch for the task; `commit` is where its files are read.
+async def work(task: Task, event: Event, origin: Origin, supplies: Supplies) -> Work:
+    """What to launch for the task; its files are read at the origin's commit.
 
     Raises:
         Permanent: naming the key that cannot be served, or what is missing.
     """
-    files = await gathered(task, event, commit, supplies.resources)
+    files = await gathered(task, event, origin.commit, supplies.resources)
+    given = supplies.secrets.of if supplies.secrets else lambda _: {}
     parent = {"TRACEPARENT": event.traceparent} if event.traceparent else {}
     deadline = DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
     return Work(
         image=task.image,
         cmd=task.cmd,
         args=task.args,
-        env=parent | environment(task, event, supplies.secrets.of),
+        env=parent | environment(task, event, given),
         working_dir=task.working_dir,
         deadline=float(deadline),
         mounted_env=frozenset(one.name for one in task.env if one.value_from == "string"),
@@ -43,4 +44,16 @@ async def work(task: Task, event: Event, commit: str, supplies: Supplies) -> Wor
         resources=task.resources,
         security=task.security_context,
         network=task.network != "none",
+        secrets=() if supplies.secrets else secrets_of(task),
+        namespace=task.namespace,
+        service_account=task.service_account,
+        ttl=task.ttl_seconds_after_finished,
+        annotations=task.annotations,
+        origin=origin,
+        pod=task.pod,
     )
+
+
+def secrets_of(task: Task) -> tuple[str, ...]:
+    """The names of the Secrets whose keys the task wants as variables."""
+    return tuple(entry.name for entry in task.env if entry.value_from == "secret")

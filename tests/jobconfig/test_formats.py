@@ -31,6 +31,7 @@ HISTORY = {
     "retries:": "firstmate/v1",
     "activeDeadlineSeconds: 60": "firstmate/v1",
     "network: none": "firstmate/v1",
+    "pod: {nodeSelector: {disk: ssd}}": "firstmate/v1",
 }
 """A line of a task, and the first apiVersion that may hold it."""
 
@@ -75,9 +76,9 @@ def test_a_file_without_version_takes_what_job_executor_knows(line: str) -> None
 
 @pytest.mark.parametrize("version", ["v1", "v2", "firstmate/v1"])
 def test_a_file_with_a_version_is_strict(version: str) -> None:
-    assert problems(file(version, "imagePullSecrets: [a]")) == (
-        "f:4:5: actions[0].tasks[0].imagePullSecrets: unknown key",
-    )
+    unknown = "f:4:5: actions[0].tasks[0].imagePullSecrets: unknown key"
+    near = "did you mean `imagePullSecrets` (a key of Pod)?"
+    assert problems(file(version, "imagePullSecrets: [a]")) == (f"{unknown}, {near}",)
 
 
 def test_a_file_without_version_may_hold_unknown_keys_but_no_wrong_values() -> None:

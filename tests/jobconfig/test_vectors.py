@@ -18,7 +18,7 @@ from app.jobconfig.values import as_json, as_plain, as_yaml
 from tests.jobconfig.differences import DIFFERENCES
 from tests.jobconfig.rows import rows
 
-OUR_KEYS = {"on_failure", "logs", "retries", "active_deadline_seconds", "network"}
+OUR_KEYS = {"on_failure", "logs", "retries", "active_deadline_seconds", "network", "pod"}
 Row = dict[str, Any]
 Answer = dict[str, Any]
 

@@ -238,3 +238,18 @@ def test_the_variables_of_job_executor_are_heeded(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("ALLOWED_IMAGE_LIST", "ghcr.io/*")
     assert "`images`: alpine fits none of ghcr.io/*" in refusals(policy_for(settings.load()))[0]
+
+
+def test_in_a_cluster_the_jobs_own_defaults_are_what_a_task_without_keys_asks_for(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    write(file, "apiVersion: firstmate/v1\nrules: {memory: 512Mi, cpu: '1'}\n")
+    monkeypatch.setenv("JOB_NAMESPACE", "jobs, more-jobs")
+    monkeypatch.setenv("DEFAULT_JOB_SERVICE_ACCOUNT", "firstmate-job")
+    given = settings.load(policy_file=file, runner="kubernetes")
+    tasks = [{"namespace": "more-jobs", "serviceAccount": "firstmate-job"}, {"namespace": "keptn"}]
+    action = Action.model_validate({"tasks": tasks})
+
+    (refusal,) = policy_for(given).ruling([action], "p").refusals
+
+    assert refusal.endswith("`namespaces`: keptn fits none of jobs, more-jobs")

@@ -22,6 +22,14 @@ def asks_for_secret(name: str) -> Task:
     return task(env=[{"name": name, "valueFrom": "secret"}])
 
 
+def pod(**keys: Any) -> Task:
+    return task(pod=keys)
+
+
+def mounts(**source: Any) -> Task:
+    return pod(volumes=[{"mountPath": "/mnt", **source}])
+
+
 def security(**keys: Any) -> Task:
     return task(securityContext=keys)
 
@@ -45,6 +53,9 @@ def refused(asked: Task, terms: Terms | None = None, **rules: Any) -> list[str]:
         security(runAsUser=0, allowPrivilegeEscalation=True, procMount="Unmasked"),
         security(capabilities={"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}),
         security(seccompProfile={"type": "Unconfined"}, privileged=False),
+        mounts(emptyDir={}),
+        mounts(configMap={"name": "team"}),
+        mounts(persistentVolumeClaim={"claimName": "team"}),
     ],
 )
 def test_by_default_a_job_may_what_it_could_in_job_executor(asked: Task) -> None:
@@ -69,6 +80,18 @@ def test_by_default_a_job_may_what_it_could_in_job_executor(asked: Task) -> None
 )
 def test_by_default_no_job_gets_a_secret_of_keptns_or_helms_or_ours(name: str) -> None:
     assert refused(asks_for_secret(name)) == ["secrets"]
+    assert refused(mounts(secret={"secretName": name})) == ["secrets"]
+    assert refused(pod(imagePullSecrets=[name])) == ["secrets"]
+
+
+@pytest.mark.parametrize("name", ["firstmate", "keptn-mongo", "datadir-keptn-mongo-0"])
+def test_by_default_no_job_mounts_the_ledger_or_keptns_data(name: str) -> None:
+    asked = mounts(persistentVolumeClaim={"claimName": name})
+    assert refused(asked) == ["persistentVolumeClaims"]
+
+
+def test_by_default_no_job_mounts_the_files_that_we_keep_for_others() -> None:
+    assert refused(mounts(configMap={"name": "firstmate-files-1"})) == ["configMaps"]
 
 
 @pytest.mark.parametrize("name", ["firstmate", "keptn-shipyard-controller", "job-executor-service"])
@@ -89,12 +112,14 @@ def test_the_account_that_every_job_gets_may_be_named_as_well(name: str) -> None
     assert refused(task(serviceAccount=name), terms, serviceAccounts=[]) == []
 
 
-def test_the_namespaces_of_the_operators_variable_are_always_allowed() -> None:
+def test_namespaces_are_those_of_the_variable_and_a_rule_may_narrow_them() -> None:
     terms = Terms(namespaces=("jobs", "more-jobs"))
 
-    assert refused(task(namespace="more-jobs"), terms, namespaces=[]) == []
+    assert refused(task(namespace="more-jobs"), terms) == []
+    assert refused(task(namespace="keptn"), terms) == ["namespaces"]
+    assert refused(task(namespace="more-jobs"), terms, namespaces=[]) == ["namespaces"]
+    assert refused(task(namespace="jobs"), terms, namespaces=[]) == []
     assert refused(task(), terms, namespaces=[]) == []
-    assert refused(task(namespace="keptn"), terms, namespaces=[]) == ["namespaces"]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +130,16 @@ def test_the_namespaces_of_the_operators_variable_are_always_allowed() -> None:
         (task(namespace="other"), {"namespaces": ["jobs-*"]}, "namespaces"),
         (task(serviceAccount="root"), {"serviceAccounts": ["team-*"]}, "serviceAccounts"),
         (asks_for_secret("other"), {"secrets": ["team-*"]}, "secrets"),
+        (mounts(secret={"secretName": "other"}), {"secrets": ["team-*"]}, "secrets"),
+        (pod(imagePullSecrets=["other"]), {"secrets": ["team-*"]}, "secrets"),
+        (mounts(configMap={"name": "other"}), {"configMaps": ["team-*"]}, "configMaps"),
+        (
+            mounts(persistentVolumeClaim={"claimName": "other"}),
+            {"persistentVolumeClaims": []},
+            "persistentVolumeClaims",
+        ),
+        (mounts(emptyDir={"sizeLimit": "1Gi"}), {"volumes": ["secret"]}, "volumes"),
+        (mounts(secret={"secretName": "team"}), {"volumes": ["emptyDir"]}, "volumes"),
         (security(privileged=True), {"privileged": False}, "privileged"),
         (
             security(allowPrivilegeEscalation=True),

@@ -1,11 +1,12 @@
 """A task of the kind `image` as work for an engine: all that the file says, and what it needs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.engines.contract import Work
+from app.engines.contract import Origin, Work
 from app.errors import Permanent
 from app.jobconfig.read import read
 from app.jobconfig.schema import Quantities, Resources, SecurityContext, Task
@@ -43,9 +44,13 @@ async def test_all_that_the_file_says_gets_into_the_work() -> None:
             securityContext={"runAsUser": 1000},
             env=[PATH],
             files=["a"],
+            namespace="jobs",
+            serviceAccount="deployer",
+            ttlSecondsAfterFinished=90,
+            annotations={"a/b": "c"},
         ),
         event(),
-        "c1",
+        Origin(commit="c1"),
         supplies(Shelf({("service", "a"): b"\0binary"})),
     )
     assert found == Work(
@@ -65,6 +70,11 @@ async def test_all_that_the_file_says_gets_into_the_work() -> None:
         pull_policy="Always",
         resources=Resources(limits=Quantities(cpu="1")),
         security=SecurityContext.model_validate({"runAsUser": 1000}),
+        namespace="jobs",
+        service_account="deployer",
+        ttl=90,
+        annotations={"a/b": "c"},
+        origin=Origin(commit="c1"),
     )
 
 
@@ -73,18 +83,26 @@ async def test_the_network_is_there_unless_the_task_declines_it(
     network: str, allowed: bool
 ) -> None:
     declining = task().model_copy(update={"network": network})
-    assert (await work(declining, event(), "", supplies())).network == allowed
+    assert (await work(declining, event(), Origin(), supplies())).network == allowed
 
 
 async def test_every_key_of_a_secret_becomes_a_variable_where_its_entry_stands(
     secrets: Path,
 ) -> None:
     given = supplies(secrets=secrets)
-    last = await work(task(env=[SECRET, MINE]), event(), "", given)
-    first = await work(task(env=[MINE, SECRET]), event(), "", given)
+    last = await work(task(env=[SECRET, MINE]), event(), Origin(), given)
+    first = await work(task(env=[MINE, SECRET]), event(), Origin(), given)
     assert (last.env["USER"], first.env["USER"]) == ("mine", "me")
     assert last.env["PASSWORD"] == "pw"
     assert last.mounted_env == {"USER"}
+
+
+async def test_an_engine_that_has_secrets_gets_their_names_and_no_value() -> None:
+    given = replace(supplies(), secrets=None)
+    found = await work(task(env=[SECRET, MINE]), event(), Origin(), given)
+    assert found.secrets == ("db",)
+    assert found.env["USER"] == "mine"
+    assert "PASSWORD" not in found.env
 
 
 @pytest.mark.parametrize(
@@ -99,5 +117,5 @@ async def test_every_key_of_a_secret_becomes_a_variable_where_its_entry_stands(
 )
 async def test_what_is_missing_is_named(secrets: Path, more: Any, cause: str) -> None:
     with pytest.raises(Permanent) as error:
-        await work(task(**more), event(), "", supplies(secrets=secrets))
+        await work(task(**more), event(), Origin(), supplies(secrets=secrets))
     assert str(error.value).startswith(cause)

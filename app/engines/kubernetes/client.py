@@ -1,0 +1,165 @@
+"""The port to a cluster: the only module that imports `kubernetes.aio`; swap it to swap the client.
+
+Which calls are made, and when again, is decided elsewhere; only a refused token is read again here.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as api
+
+from app.clock import Clock
+from app.engines.kubernetes.port import Access, Expired, Object, Rejected, Where
+from app.errors import Temporary
+
+CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
+TOKEN_SECONDS = 60.0
+"""How long a token is used before its file is read again; the cluster changes it every hour."""
+
+WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
+"""The server ends a watch after so long; one without even a bookmark, of which there is one a
+minute, is taken for dead."""
+
+CALLS, CONNECTIONS = 32, 128
+"""Calls at the same time; the other connections are for watches and for logs that are followed."""
+
+UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
+PAGE_OBJECTS = "500"
+
+
+class Cluster:
+    """A Kubernetes API; every call may raise `Temporary` or `Rejected`."""
+
+    def __init__(self, access: Access, clock: Clock) -> None:
+        settings: Any = api.Configuration(host=access.url)
+        settings.ssl_ca_cert = access.ca_file and str(access.ca_file)
+        settings.connection_pool_maxsize = CONNECTIONS
+        settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
+        self._client: Any = api.ApiClient(settings)
+        self._access = access
+        self._clock = clock
+        self._token, self._read_at = "", float("-inf")
+        self._slots = asyncio.Semaphore(CALLS)
+
+    async def create(self, where: Where, body: Object) -> Object:
+        """Make an object; `Rejected` with CONFLICT when one of that name is there."""
+        return await self._call("POST", _path(where), body)
+
+    async def delete(self, where: Where, name: str) -> None:
+        """Remove an object, and what belongs to it in the background; none there is fine."""
+        try:
+            await self._call("DELETE", _path(where, name), {"propagationPolicy": "Background"})
+        except Rejected as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
+    async def pages(self, where: Where) -> AsyncIterator[Object]:
+        """All objects, as lists of some hundred with `items` and `metadata`."""
+        more: str | None = ""
+        while more is not None:
+            page = await self._call("GET", _path(where, limit=PAGE_OBJECTS, **{"continue": more}))
+            yield page
+            more = page["metadata"].get("continue") or None
+
+    async def watch(self, where: Where, version: str) -> AsyncGenerator[Object, None]:
+        """Changes after a version, bookmarks among them, until the server ends it; or `Expired`."""
+        seconds = str(WATCH_SECONDS)
+        extent = {"resourceVersion": version, "timeoutSeconds": seconds}
+        path = _path(where, watch="1", allowWatchBookmarks="true", **extent)
+        async with self._opened("GET", path, silence=SILENT_SECONDS) as reply:
+            async for line in reply.content:
+                change = json.loads(line)
+                if change["type"] == "ERROR":
+                    raise _failure(change["object"].get("code", 0), change["object"], {})
+                yield change
+
+    async def log(
+        self, where: Where, pod: str, query: Mapping[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        """A container's log as it is on the node; with `follow`, as it grows."""
+        silence = None if "follow" in query else REPLY_SECONDS
+        path = _path(where, f"{pod}/log", **query)
+        async with self._opened("GET", path, silence=silence) as reply:
+            async for chunk in reply.content.iter_any():
+                yield chunk
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def _call(self, method: str, path: str, body: Object | None = None) -> Object:
+        async with self._slots, self._opened(method, path, body) as reply:
+            found: Object = json.loads(await reply.read())
+            return found
+
+    @asynccontextmanager
+    async def _opened(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        silence: float | None = REPLY_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The reply to a request, when it is a 2xx; `silence` is how long it may pause."""
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            for last in (False, True):
+                sent = await self._client.rest_client.request(
+                    method,
+                    self._access.url + path,
+                    headers=self._headers(),
+                    body=body,
+                    _request_timeout=limit,
+                )
+                async with sent.response as reply:
+                    if reply.status == HTTPStatus.UNAUTHORIZED and not last:
+                        self._read_at = float("-inf")
+                        continue
+                    if not reply.ok:
+                        raise _failure(reply.status, _said(await reply.read()), reply.headers)
+                    yield reply
+                    return
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            what = f"{method} {path.partition('?')[0]}"
+            raise Temporary(f"{what}: {type(error).__name__}") from None
+
+    def _headers(self) -> dict[str, str]:
+        """With the token as its file has it now, or had it a moment ago."""
+        file, now = self._access.token_file, self._clock.tick()
+        if file and now > self._read_at + TOKEN_SECONDS:
+            self._token, self._read_at = file.read_text().strip(), now
+        known = {"Authorization": f"Bearer {self._token}"} if file else {}
+        return {"Accept": "application/json", "User-Agent": "firstmate", **known}
+
+
+def _path(where: Where, name: str = "", **query: str) -> str:
+    query |= {} if name else {"labelSelector": where.labels, "fieldSelector": where.fields}
+    asked = urlencode({key: text for key, text in query.items() if text})
+    return where.kind.format(where.namespace) + f"/{name}" * bool(name) + f"?{asked}" * bool(asked)
+
+
+def _said(body: bytes) -> Object:
+    """Kubernetes' own account of a failure; a proxy before it may have sent anything."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary | Rejected:
+    text = " ".join(str(said.get("message") or f"status {status}").split())[:1000]
+    if status == HTTPStatus.GONE:
+        return Expired(text)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Temporary(text, after=UNAUTHORIZED_SECONDS)
+    if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+        return Rejected(text, status)
+    asked = headers.get("Retry-After", "")
+    return Temporary(text, min(float(asked), LONGEST_RETRY_AFTER) if asked.isdecimal() else None)

@@ -1,0 +1,108 @@
+"""What containers print, kept in files that outlive their pods; when it is read, others say."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.clock import Clock
+from app.engines import spool
+from app.engines.contract import Output
+from app.engines.kubernetes import names
+from app.engines.kubernetes.client import Cluster
+from app.engines.kubernetes.port import Kind, Rejected, Where
+from app.errors import Temporary
+
+MOST_BYTES, TAIL_LINES = 32 * 1024 * 1024, 10_000
+"""Read of one log, and in addition of a longer one; a node keeps 10 MiB unless told otherwise."""
+
+FOLLOWED, ASKED_SECONDS = 50, 30.0
+"""Logs followed at the same time, and for how long one is after somebody asked for it."""
+
+KEEP_SECONDS = 30.0
+
+
+class Outputs:
+    """The output files below a folder, and the logs that are followed at the moment."""
+
+    def __init__(self, folder: Path, cluster: Cluster, clock: Clock) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._clock = clock
+        self._asked: dict[str, float] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        (folder / spool.WANTED).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def read(self, ident: str) -> Output:
+        """What is kept."""
+        return Output(*spool.read_output(str(self._folder / ident / "output")))
+
+    def forget(self, ident: str) -> None:
+        """Remove what is kept."""
+        shutil.rmtree(self._folder / ident, ignore_errors=True)
+
+    def asked(self) -> list[str]:
+        """The idents that another process, `firstmate logs -f`, has asked to follow since."""
+        asked = list((self._folder / spool.WANTED).glob("*"))
+        for mark in asked:
+            mark.unlink(missing_ok=True)
+        return [mark.name for mark in asked]
+
+    async def keep(self, ident: str, namespace: str, pod: str) -> None:
+        """Read the whole log; what cannot be read within half a minute is not kept."""
+        await self.stop(ident)
+        ends_at = self._clock.tick() + KEEP_SECONDS
+        # Gone with its pod, or never begun; and a full disk costs output, not the outcome.
+        with contextlib.suppress(Rejected, OSError):
+            while self._clock.tick() < ends_at:
+                try:
+                    await self._copy(ident, namespace, pod, {})
+                    break
+                except Temporary as error:
+                    await self._clock.sleep(error.after or self._clock.jitter())
+
+    def follow(self, ident: str, namespace: str, pod: str) -> None:
+        """Keep the log as it grows, while somebody goes on asking."""
+        self._asked[ident] = self._clock.tick()
+        if ident not in self._following and len(self._following) < FOLLOWED:
+            task = asyncio.create_task(self._follow(ident, namespace, pod), name=f"log {ident}")
+            self._following[ident] = task
+            task.add_done_callback(lambda _: self._following.pop(ident))
+
+    async def stop(self, ident: str) -> None:
+        """Follow this log no more."""
+        self._asked.pop(ident, None)
+        if task := self._following.get(ident):
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """Follow nothing any more."""
+        for ident in list(self._following):
+            await self.stop(ident)
+
+    async def _follow(self, ident: str, namespace: str, pod: str) -> None:
+        with contextlib.suppress(Temporary, Rejected, OSError):  # who asks again begins again
+            await self._copy(ident, namespace, pod, {"follow": "true"})
+
+    async def _copy(self, ident: str, namespace: str, pod: str, query: Mapping[str, str]) -> None:
+        """Write a log to its file from the start; of a very long one, its head and its tail."""
+        where, file = Where(Kind.POD, namespace), self._folder / ident / "output"
+        query = {"container": names.job(ident), "limitBytes": str(MOST_BYTES), **query}
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.closing(spool.OutputFile(str(file))) as kept:
+            size = 0
+            for more in ({}, {"tailLines": str(TAIL_LINES)}):
+                log = self._cluster.log(where, pod, {**query, **more})
+                async with contextlib.aclosing(log) as chunks:
+                    async for chunk in chunks:
+                        kept.append(chunk)
+                        size += len(chunk)
+                        if "follow" in query and self._is_forgotten(ident):
+                            return
+                if size < MOST_BYTES:
+                    return
+
+    def _is_forgotten(self, ident: str) -> bool:
+        return self._clock.tick() > self._asked.get(ident, 0.0) + ASKED_SECONDS

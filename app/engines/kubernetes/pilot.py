@@ -1,0 +1,176 @@
+"""One launch from its Job's creation to its end; who may ask for it, and where, the engine knows.
+
+A failing API ends nothing here: it is asked again until the work's own deadline.
+"""
+
+import contextlib
+from dataclasses import replace
+from http import HTTPStatus
+
+from app import boundaries
+from app.clock import Clock
+from app.engines.contract import Ended, Work
+from app.engines.kubernetes import manifest, names, sight
+from app.engines.kubernetes.client import Cluster
+from app.engines.kubernetes.flight import Flight
+from app.engines.kubernetes.output import Outputs
+from app.engines.kubernetes.port import Kind, Object, Rejected, Where
+from app.engines.kubernetes.shelf import Shelf
+from app.engines.kubernetes.site import Site
+from app.errors import Permanent, Temporary
+
+GONE_SECONDS = 60.0
+"""How long to wait until a deleted Job's pods are gone; then they are said to be there still."""
+
+LOOK_SECONDS, LONGEST_PAUSE = 2.0, 15.0
+WARNINGS_TOLD = 3
+
+OWN_CONTAINER = "firstmate"
+"""The name of our container in our own pod."""
+
+_MAY_PASS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+"""A cluster that has just begun may not know our rights yet, and a Job that is there already, whose
+reply was lost, will be seen if it is ours."""
+
+
+class Pilot:
+    """Does to the cluster what one flight needs."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, site: Site, outputs: Outputs) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._site = site
+        self._outputs = outputs
+
+    async def create(self, flight: Flight, work: Work, shelf: Shelf) -> None:
+        """Make the Job, or see it made; in vain only when the flight is in trouble by then.
+
+        Raises:
+            Permanent: the cluster will not have it; the text is its own.
+        """
+        pause, where = 0.25, Where(Kind.JOB, flight.namespace)
+        patient_until = flight.begun + flight.patience.trouble
+        while flight.record.job is None and not flight.trouble(self._clock.tick()):
+            try:
+                parts = await self._shelved(work, shelf) if work.files else None
+                body = manifest.job(flight.ident, work, self._site, parts)
+                made = sight.job(await self._cluster.create(where, body))
+                flight.record.job = flight.record.job or made
+            except (Temporary, Rejected) as error:
+                if isinstance(error, Rejected) and (
+                    error.status not in _MAY_PASS or self._clock.tick() > patient_until
+                ):
+                    raise Permanent(f"the cluster refuses the Job: {error}") from None
+                flight.words = str(error)
+                pause = min(LONGEST_PAUSE, pause * 2)
+                asked = getattr(error, "after", None) or 0.0
+                await self._nap(flight, max(asked, pause * self._clock.jitter()))
+
+    async def see_out(self, flight: Flight) -> Ended:
+        """Wait for the end and keep what was printed, or put it down when it is in trouble."""
+        while flight.ended is None:
+            record = flight.record
+            ended = sight.judge(record.job, record.pod)
+            if ended is None and flight.is_due_for_a_look(self._clock.tick()):
+                flight.told = sight.told(await self._events(flight))
+            trouble = flight.trouble(self._clock.tick())
+            if trouble or (ended and not (record.pod and record.pod.ended)):
+                ended = await self._judged_anew(flight)
+            if ended:
+                boundaries.reached("exit seen")
+                flight.ended = await self._concluded(flight, ended)
+            elif trouble:
+                flight.ended = await self._put_down(flight, *trouble)
+            else:
+                await self._nap(flight, flight.patient_until() - self._clock.tick())
+        return flight.ended
+
+    async def _shelved(self, work: Work, shelf: Shelf) -> manifest.Parts:
+        """The task's files where a pod can have them, which takes an image of ours in it."""
+        if not self._site.init_image:
+            namespace, name = self._site.own_pod
+            found = await self._all(Where(Kind.POD, namespace, fields=f"metadata.name={name}"))
+            containers = [one for pod in found for one in pod["spec"]["containers"]]
+            images = {one["name"]: one["image"] for one in containers}
+            if OWN_CONTAINER not in images:
+                pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
+                raise Permanent(f"no image that brings files: set INIT_CONTAINER_IMAGE, for {pod}")
+            self._site = replace(self._site, init_image=images[OWN_CONTAINER])
+        return await shelf.put(work.files)
+
+    async def _judged_anew(self, flight: Flight) -> Ended | None:
+        """How it ended by what the cluster itself says: a watch may be late, or cut off."""
+        ends_at = self._clock.tick() + GONE_SECONDS
+        while self._clock.tick() < ends_at:
+            try:
+                for found in await self._pods(flight):
+                    flight.record.pod = sight.pod(found)
+                break
+            except Rejected:
+                break
+            except Temporary as error:
+                await self._nap(flight, error.after or LOOK_SECONDS)
+        return sight.judge(flight.record.job, flight.record.pod)
+
+    async def _concluded(self, flight: Flight, ended: Ended) -> Ended:
+        """The end with all that can still be learnt about it."""
+        if flight.record.pod:
+            await self._outputs.keep(flight.ident, flight.namespace, flight.record.pod.name)
+        if ended.result:
+            printed = self._outputs.read(flight.ident).text()
+            ended = replace(ended, result=sight.result(ended, printed))
+        if ended.passed:
+            return ended
+        warnings = sight.warnings(await self._events(flight), WARNINGS_TOLD)
+        events = f"events: {_joined(*warnings)}" if warnings else ""
+        return replace(ended, detail=_joined(ended.detail, events))
+
+    async def _put_down(self, flight: Flight, cause: str, words: str) -> Ended:
+        """Delete the Job, keep what is printed up to the end, and say whether its pods are gone."""
+        if (pod := flight.record.pod) and pod.started:
+            await self._outputs.keep(flight.ident, flight.namespace, pod.name)
+            # What it prints while it is asked to end goes with the pod unless it is followed.
+            self._outputs.follow(flight.ident, flight.namespace, pod.name)
+        left = await self._removed(flight)
+        await self._outputs.stop(flight.ident)
+        last = flight.record.pod
+        code = last.ended.code if last and last.ended else None
+        return Ended(code, cause, _joined(words, left))
+
+    async def _removed(self, flight: Flight) -> str:
+        """Delete the Job and wait until its pods are gone; what is left then, for people."""
+        name, ends_at = names.job(flight.ident), self._clock.tick() + GONE_SECONDS
+        while True:
+            try:
+                await self._cluster.delete(Where(Kind.JOB, flight.namespace), name)
+                pods = await self._pods(flight)
+                left = f"its pod {pods[0]['metadata']['name']} is still there" if pods else ""
+            except (Temporary, Rejected) as error:
+                left = f"its Job {name} may still be there: {error}"
+            if not left or self._clock.tick() > ends_at:
+                return left
+            await self._nap(flight, LOOK_SECONDS)
+
+    async def _pods(self, flight: Flight) -> list[Object]:
+        labels = names.selector({names.KEY: flight.ident})
+        return await self._all(Where(Kind.POD, flight.namespace, labels))
+
+    async def _events(self, flight: Flight) -> list[Object]:
+        """What the cluster had to say about the pod, or about a Job that has none."""
+        if subject := flight.record.pod or flight.record.job:
+            fields = f"involvedObject.uid={subject.uid}"
+            with contextlib.suppress(Temporary, Rejected):
+                return await self._all(Where(Kind.EVENT, flight.namespace, fields=fields))
+        return []
+
+    async def _all(self, where: Where) -> list[Object]:
+        return [found async for page in self._cluster.pages(where) for found in page["items"]]
+
+    async def _nap(self, flight: Flight, seconds: float) -> None:
+        """Until something changes, at most so long."""
+        await self._clock.wait(flight.record.changed, max(seconds, 0.0))
+        flight.record.changed.clear()
+
+
+def _joined(*texts: str) -> str:
+    return sight.line("; ".join(filter(None, texts)))

@@ -1,0 +1,51 @@
+"""What is said to a cluster and heard from it; how it is said, only `client` knows."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from app.errors import Permanent, Temporary
+
+Object = dict[str, Any]
+"""A Kubernetes object as its JSON is."""
+
+
+class Rejected(Permanent):
+    """The cluster understood and will not; the text is its own."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Expired(Temporary):
+    """The version is too old to go on from: list again."""
+
+
+class Kind(StrEnum):
+    """The kinds of objects that the engine deals with, as paths below a namespace."""
+
+    JOB = "/apis/batch/v1/namespaces/{}/jobs"
+    POD = "/api/v1/namespaces/{}/pods"
+    EVENT = "/api/v1/namespaces/{}/events"
+    CONFIG_MAP = "/api/v1/namespaces/{}/configmaps"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A kind in a namespace, or what label and field selectors leave of it."""
+
+    kind: Kind
+    namespace: str
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the API is, whom it is signed by, and the file with our token."""
+
+    url: str
+    ca_file: Path | None = None
+    token_file: Path | None = None

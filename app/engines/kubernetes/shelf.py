@@ -1,0 +1,71 @@
+"""The ConfigMaps of a namespace: made when needed, removed when unused; `bundle` fills them."""
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from http import HTTPStatus
+
+from app.clock import Clock
+from app.engines.kubernetes import bundle, names
+from app.engines.kubernetes.client import Cluster
+from app.engines.kubernetes.manifest import Parts
+from app.engines.kubernetes.port import Kind, Object, Rejected, Where
+
+UNUSED_SECONDS = 86400.0
+FRESH_SECONDS = 3600.0
+"""For so long a ConfigMap that was there is taken to be there still."""
+
+
+class Shelf:
+    """Who uses what since when; nothing needs to be remembered over a restart."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        labels = names.selector({names.MANAGED_BY: managed_by, names.FILES: ""})
+        self._where = Where(Kind.CONFIG_MAP, namespace, labels)
+        self._managed_by = managed_by
+        self._began = clock.now()
+        self._used: dict[str, float] = {}
+        self._changing = asyncio.Lock()
+
+    async def put(self, files: Mapping[str, bytes]) -> Parts:
+        """Have the files there.
+
+        Raises:
+            Permanent: they are too large.
+            Temporary: they may or may not be there.
+        """
+        archive = await asyncio.to_thread(bundle.pack, files)
+        made = bundle.config_maps(archive, self._where.namespace, self._managed_by)
+        label = made[0]["metadata"]["labels"][names.FILES]
+        async with self._changing:
+            if self._used.get(label, 0.0) < self._clock.now() - FRESH_SECONDS:
+                for body in made:
+                    await self._create(body)
+                self._used[label] = self._clock.now()
+        digest = hashlib.sha256(archive).hexdigest()
+        return Parts(digest, tuple(body["metadata"]["name"] for body in made))
+
+    async def sweep(self, in_use: Collection[str]) -> None:
+        """Remove what neither a Job in the cluster nor anybody today has used."""
+        async with self._changing:
+            async for page in self._cluster.pages(self._where):
+                for found in page["items"]:
+                    label = found["metadata"]["labels"][names.FILES]
+                    if label not in in_use and self._is_old(label, found):
+                        self._used.pop(label, None)
+                        await self._cluster.delete(self._where, found["metadata"]["name"])
+
+    def _is_old(self, label: str, found: Object) -> bool:
+        made = datetime.fromisoformat(found["metadata"]["creationTimestamp"]).timestamp()
+        last = max(made, self._used.get(label, self._began))
+        return last < self._clock.now() - UNUSED_SECONDS
+
+    async def _create(self, body: Object) -> None:
+        try:
+            await self._cluster.create(self._where, body)
+        except Rejected as error:
+            if error.status != HTTPStatus.CONFLICT:  # what has the same hash has the same content
+                raise

@@ -1,0 +1,198 @@
+"""What a Job, its pod and their events tell, in few words: pure, and small enough for thousands."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from app.engines.contract import RESULT_BYTES, Ended
+from app.engines.kubernetes import names
+from app.engines.kubernetes.port import Object
+
+NOT_FOUND = 127
+"""The exit code of what could not be started, as a shell has it."""
+
+
+class Wait(Enum):
+    """What holds a pod up; for how long it may, the engine decides."""
+
+    NONE = auto()
+    HOPELESS = auto()
+    TROUBLE = auto()
+    ROOM = auto()
+
+    def __bool__(self) -> bool:
+        return self is not Wait.NONE
+
+
+_HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
+_PULL = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError")
+_CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_NEVER_RAN = ("ContainerCannotRun", "StartError", "ContainerStatusUnknown")
+_WORDS = {"OOMKilled": "OOMKilled: it took more memory than its limit"}
+_WORTH_TELLING = ("FailedCreate", "FailedMount", "FailedCreatePodSandBox")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSight:
+    """A Job: `over` is the condition that ended it, with the cluster's reason and words.
+
+    After `seconds` from its creation the cluster ends it.
+    """
+
+    uid: str
+    created: float
+    seconds: float
+    files: str
+    over: str
+    reason: str
+    message: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodSight:
+    """A pod: how its container ended, or what it waits for, and in which words.
+
+    `leaving` means that somebody deletes it, so that an end is not its own doing.
+    """
+
+    name: str
+    uid: str
+    started: bool
+    leaving: bool
+    ended: Ended | None
+    wait: Wait
+    words: str
+    gone: bool = False
+
+
+def job(found: Object) -> JobSight:
+    """A Job as it is; conditions count by type and status."""
+    metadata, conditions = found["metadata"], _conditions(found, "True")
+    over = next((kind for kind in ("Complete", "Failed") if kind in conditions), "")
+    told = conditions.get(over, {})
+    return JobSight(
+        uid=metadata["uid"],
+        created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
+        seconds=found["spec"]["activeDeadlineSeconds"],
+        files=metadata["labels"].get(names.FILES, ""),
+        over=over,
+        reason=told.get("reason", ""),
+        message=told.get("message", ""),
+    )
+
+
+def pod(found: Object) -> PodSight:
+    """A pod as it is."""
+    metadata, status = found["metadata"], found.get("status", {})
+    main = _state(status.get("containerStatuses"), names.job(metadata["labels"][names.KEY]))
+    init = _state(status.get("initContainerStatuses"), "files")
+    wait, words = _held_up(found, init.get("waiting") or main.get("waiting", {}))
+    return PodSight(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        started="running" in main or "terminated" in main,
+        leaving="deletionTimestamp" in metadata,
+        ended=_end(found, main.get("terminated"), init),
+        wait=wait,
+        words=words,
+    )
+
+
+def judge(job: JobSight | None, pod: PodSight | None) -> Ended | None:
+    """How the work ended; None while it goes on, or while more has to be heard."""
+    ended = pod.ended if pod else None
+    if ended and pod and not pod.leaving:
+        return ended
+    code = ended.code if ended else None
+    if job is None:
+        return None
+    if job.over == "Complete":
+        return ended or Ended(0)
+    if job.reason == "DeadlineExceeded":
+        return Ended(code, "timeout", "the cluster ended it at its deadline")
+    if job.over:
+        return Ended(code, "interrupted", f"{job.reason}: {job.message}")
+    return Ended(code, "interrupted", "its Job was deleted from outside") if job.gone else None
+
+
+def told(events: list[Object]) -> tuple[Wait, str]:
+    """What events say about a Job without a pod, or a pod without a container."""
+    for one in reversed(events):
+        if one.get("reason") in _WORTH_TELLING:
+            words = _said(one)
+            return (Wait.ROOM if "exceeded quota" in words else Wait.TROUBLE), words
+    return Wait.NONE, ""
+
+
+def warnings(events: list[Object], most: int) -> list[str]:
+    """The last warnings among them."""
+    return [_said(one) for one in events if one.get("type") == "Warning"][-most:]
+
+
+def line(text: str) -> str:
+    """The cluster's words as one line of bounded length."""
+    return " ".join(text.split())[:1000]
+
+
+def result(ended: Ended, printed: str) -> bytes:
+    """What stood in the result file: a failed container without one shows its log's tail instead.
+
+    The node keeps the last 4096 bytes of a larger file: one byte more says that it was larger.
+    """
+    text = ended.result.decode()
+    if _is_object(text):
+        return ended.result
+    if ended.code and (not printed or printed.rstrip().endswith(text.rstrip())):
+        return b""
+    return ended.result + b" " * (len(ended.result) == RESULT_BYTES)
+
+
+def _end(found: Object, terminated: Object | None, init: Object) -> Ended | None:
+    """What ended the container, or the pod as a whole."""
+    status, code = found.get("status", {}), terminated["exitCode"] if terminated else None
+    if status.get("phase") == "Failed":
+        disrupted = _conditions(found, "True").get("DisruptionTarget", {})
+        if about := status if "reason" in status else disrupted:
+            cause = "timeout" if about["reason"] == "DeadlineExceeded" else "interrupted"
+            return Ended(code, cause, _said(about))
+        if terminated is None:
+            words = init.get("terminated", {}).get("message", "")
+            return Ended(None, "create", line(words or "its pod failed without a word"))
+    if terminated is None:
+        return None
+    reason = terminated.get("reason", "")
+    if reason in _NEVER_RAN:
+        return Ended(NOT_FOUND, "start", _said(terminated))
+    detail = "" if reason in ("Completed", "Error") else (_WORDS.get(reason) or reason)
+    return Ended(code, "run", detail, terminated.get("message", "").encode())
+
+
+def _held_up(found: Object, waiting: Object) -> tuple[Wait, str]:
+    if (reason := waiting.get("reason")) in (*_HOPELESS, *_PULL, *_CONFIG):
+        return (Wait.HOPELESS if reason in _HOPELESS else Wait.TROUBLE), _said(waiting)
+    scheduled = _conditions(found, "False").get("PodScheduled", {})
+    if scheduled.get("reason") == "Unschedulable":
+        return Wait.ROOM, _said(scheduled)
+    return Wait.NONE, ""
+
+
+def _said(about: Object) -> str:
+    return line(f"{about['reason']}: {about.get('message', '')}")
+
+
+def _state(statuses: list[Object] | None, name: str) -> Object:
+    return next((one.get("state", {}) for one in statuses or [] if one["name"] == name), {})
+
+
+def _conditions(found: Object, status: str) -> dict[str, Object]:
+    conditions = found.get("status", {}).get("conditions") or []
+    return {one["type"]: one for one in conditions if one["status"] == status}
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,79 @@
+"""A double of a cluster, and the engine on it as a service has it, also after a restart."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.engines.contract import Ended, Work
+from app.engines.kubernetes.client import Cluster
+from app.engines.kubernetes.engine import KubernetesEngine
+from app.engines.kubernetes.flight import Patience
+from app.engines.kubernetes.port import Access
+from app.engines.kubernetes.site import Site
+from tests.clocks import FastClock
+from tests.kube.plays import Play
+from tests.kube.server import Kube
+
+SITE = Site(namespaces=("jobs", "other"), init_image="firstmate:test")
+
+
+class Harbour:
+    """A cluster, and `engine`, the one of the running service."""
+
+    def __init__(self, kube: Kube, folder: Path, clock: FastClock, site: Site = SITE) -> None:
+        self.kube = kube
+        self.folder = folder
+        self.clock = clock
+        self.site = site
+        self.key = uuid.uuid4().hex
+        self.token_file = folder / "token"
+        self.token_file.write_text(kube.token + "\n")
+        self.engine = self._engine()
+
+    def _engine(self) -> KubernetesEngine:
+        cluster = Cluster(Access(self.kube.url, token_file=self.token_file), self.clock)
+        return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site, Patience())
+
+    async def restart(self) -> None:
+        """The service ends, and another one begins."""
+        await self.engine.close()
+        self.engine = self._engine()
+
+    async def run(self, play: Play | None = None, key: str = "", **more: Any) -> Ended:
+        """Launch work whose pod fares as told, and wait for its end."""
+        key = key or self.key
+        if play:
+            self.kube.play(more.setdefault("image", f"image-{key}"), play)
+        given = {"image": "alpine", "cmd": (), "args": (), "env": {}, "working_dir": ""}
+        work = Work(**{**given, "deadline": 300.0, **more})
+        return await self.engine.launch(key, work)
+
+    def begin(self, play: Play | None = None, key: str = "", **more: Any) -> "asyncio.Task[Ended]":
+        """Launch and go on."""
+        return asyncio.create_task(self.run(play, key, **more))
+
+    def text(self, key: str = "") -> str:
+        """What a job has printed."""
+        return self.engine.logs(key or self.key).text()
+
+    def job(self, number: int = -1) -> Any:
+        """The Job that was asked for last."""
+        return [one for one in self.kube.bodies if one["kind"] == "Job"][number]
+
+    def is_running(self, key: str = "") -> bool:
+        """Whether the engine knows that its container runs."""
+        flight = self.engine._flights.get(key or self.key)
+        return bool(flight and flight.record.pod and flight.record.pod.started)
+
+
+@pytest.fixture
+async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+    clock = FastClock(50)
+    async with Kube(clock).running() as kube:
+        harbour = Harbour(kube, tmp_path, clock)
+        yield harbour
+        await harbour.engine.close()
