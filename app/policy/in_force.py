@@ -54,8 +54,6 @@ class Policy:
         """What the policy as it is now says of all tasks of these actions."""
         file, version = self._now()
         rules = file.of(project, self._general)
-        if not self._terms.privileged:
-            rules = rules.model_copy(update={"privileged": False})
         refusals = (
             f"Task '{task.name}' of action '{action.name}': {refusal}"
             for action in actions

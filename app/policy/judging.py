@@ -5,20 +5,14 @@ Which rules hold for it, and what becomes of a task that they forbid, is decided
 
 from collections.abc import Iterator
 
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
 from app.document.scalars import shown
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Capabilities, SecurityContext, Task
+from app.jobconfig.schema import SecurityContext, Task
 from app.policy.globs import image_names, is_pinned, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
 from app.tasks.image import DEFAULT_SECONDS
-
-_VOLUMES = {
-    "secret": "secrets",
-    "configMap": "config_maps",
-    "persistentVolumeClaim": "persistent_volume_claims",
-}
 
 
 def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
@@ -27,7 +21,7 @@ def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
         yield f"`images`: {shown(task.image, 200)} fits none of {_list(rules.images)}"
     if rules.require_digest and not is_pinned(task.image):
         yield f"`requireDigest`: {shown(task.image, 200)} is named without its @sha256 digest"
-    for rule, name in _names(task, terms):
+    for rule, name in _names(task, rules, terms):
         if why := _refused(name, getattr(rules, rule), PROTECTED.get(rule, ())):
             yield f"`{to_camel(rule)}`: {shown(name, 200)} {why}"
     for rule, words in _rights(task.security_context):
@@ -36,7 +30,7 @@ def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
     yield from _excesses(task, rules, terms)
 
 
-def _names(task: Task, terms: Terms) -> Iterator[tuple[str, str]]:
+def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
     """The names that a task asks for beside what every task gets, each with its rule."""
     if task.namespace not in ("", *terms.namespaces[:1]):
         yield "namespaces", task.namespace
@@ -50,9 +44,11 @@ def _names(task: Task, terms: Terms) -> Iterator[tuple[str, str]]:
     for volume in task.pod.volumes:
         for kind, source in volume.source.items():
             yield "volumes", kind
-            yield from ((_VOLUMES[kind], name) for name in source.values() if kind in _VOLUMES)
-    for capability in (task.security_context.capabilities or Capabilities()).add:
-        yield "capabilities", capability
+            if kind != "emptyDir":
+                yield from ((to_snake(f"{kind}s"), name) for name in source.values())
+    capabilities = task.security_context.capabilities
+    for name in capabilities.add if capabilities and not rules.privileged else ():
+        yield "capabilities", name
 
 
 def _rights(context: SecurityContext) -> Iterator[tuple[str, str]]:

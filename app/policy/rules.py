@@ -3,7 +3,7 @@
 What a task asks for is held against the rules in judging.py.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -75,9 +75,9 @@ class Rules(Part):
     volumes: tuple[Kind, ...] = ("emptyDir", "secret", "configMap", "persistentVolumeClaim")
     """Kinds of volumes."""
     capabilities: Patterns = HARMLESS
-    """Linux capabilities that may be added; all of them where privileged containers are allowed."""
-    privileged: Flag = True
-    """Whether a container may be privileged where ALLOW_PRIVILEGED_JOBS is set."""
+    """Linux capabilities that may be added; any where a container may be privileged."""
+    privileged: Flag = False
+    """Whether a container may be privileged; only where ALLOW_PRIVILEGED_JOBS is set."""
     allow_privilege_escalation: Flag = True
     """Whether `allowPrivilegeEscalation: true` may stand there."""
     run_as_root: Flag = True
@@ -120,12 +120,10 @@ class Terms:
         """
         images = tuple(part.strip() for part in self.images.split(",") if part.strip())
         try:
-            for pattern in images:
-                compiled(pattern)
+            [*map(compiled, images)]
         except ValueError as error:
             raise Permanent(f"ALLOWED_IMAGE_LIST: {error}") from None
-        everything = ("*",) if self.privileged else ()
-        told = {"images": images, "namespaces": self.namespaces, "capabilities": everything}
+        told = {"images": images, "namespaces": self.namespaces, "privileged": self.privileged}
         return Rules().model_copy(update={key: value for key, value in told.items() if value})
 
 
@@ -138,8 +136,8 @@ class PolicyFile(Part):
 
     def of(self, project: str, general: Rules) -> Rules:
         """What holds for a project's tasks, on the ground of what holds without a file."""
-        rules = self.rules.before(general)
-        return self.projects[project].before(rules) if project in self.projects else rules
+        rules = self.projects.get(project, Rules()).before(self.rules.before(general))
+        return rules.model_copy(update={"privileged": rules.privileged and general.privileged})
 
 
 def read(text: str, name: str = "policy.yaml") -> PolicyFile:
@@ -150,12 +148,9 @@ def read(text: str, name: str = "policy.yaml") -> PolicyFile:
     """
     tree, problems = compose(text)
     file, wrong = (None, []) if tree is None else validated(PolicyFile, tree)
-    problems += [*wrong, *(_faults(file) if file else ())]
+    problems += wrong
+    if file and file.api_version != "firstmate/v1":
+        problems.append(Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`"))
     if file is None or problems:
         raise FileError(name, problems)
     return file
-
-
-def _faults(file: PolicyFile) -> Iterator[Problem]:
-    if file.api_version != "firstmate/v1":
-        yield Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`")

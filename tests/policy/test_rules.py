@@ -37,7 +37,7 @@ def security(**keys: Any) -> Task:
 def refused(asked: Task, terms: Terms | None = None, **rules: Any) -> list[str]:
     """The rules that forbid it."""
     given = terms or Terms()
-    held = Rules.model_validate(rules).before(given.rules())
+    held = PolicyFile(rules=Rules.model_validate(rules)).of("p", given.rules())
     return [one.split("`")[1] for one in forbidden(asked, held, given)]
 
 
@@ -146,7 +146,11 @@ def test_namespaces_are_those_of_the_variable_and_a_rule_may_narrow_them() -> No
             {"allowPrivilegeEscalation": False},
             "allowPrivilegeEscalation",
         ),
-        (security(capabilities={"add": ["CHOWN"]}), {"capabilities": []}, "capabilities"),
+        (
+            security(capabilities={"add": ["CHOWN"]}),
+            {"capabilities": [], "privileged": False},
+            "capabilities",
+        ),
         (security(runAsUser=0), {"runAsRoot": False}, "runAsRoot"),
         (security(procMount="Unmasked"), {"unconfined": False}, "unconfined"),
         (security(seccompProfile={"type": "Unconfined"}), {"unconfined": False}, "unconfined"),
@@ -168,6 +172,7 @@ def test_capabilities_beyond_the_baseline_go_with_privileged_containers(name: st
 
     assert refused(asked) == ["capabilities"]
     assert refused(asked, OPEN) == []
+    assert refused(asked, OPEN, privileged=False) == ["capabilities"]
     assert refused(asked, capabilities=[name]) == []
 
 
