@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 it failed or was not found, 2 wrong usage, 130 interrupted
 module is imported only when it runs, so that reading the ledger starts fast.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,16 @@ import click
 from app.errors import FirstmateError
 
 
-class Failure(click.ClickException):
-    """One line on standard error, and exit code 1."""
-
-    def show(self, file: Any = None) -> None:
-        """Print the line."""
-        click.echo(f"firstmate: {self.message}", file=file, err=True)
-
-
 class Commands(click.Group):
     """Commands whose errors are lines for people, not tracebacks."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; an error is one line on standard error, and exit code 1."""
         try:
             return super().invoke(ctx)
         except FirstmateError as error:
-            raise Failure(str(error)) from None
-
-
-def _version() -> str:
-    try:
-        return version("keptn-firstmate")
-    except PackageNotFoundError:
-        return "not installed"
+            click.echo(f"firstmate: {error}", err=True)
+            ctx.exit(1)
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -44,7 +29,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for s
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="firstmate")
+@click.version_option(package_name="keptn-firstmate", prog_name="firstmate")
 def main() -> None:
     """Do the work that Keptn orders, or take command where there is no Keptn.
 
@@ -152,9 +137,9 @@ def notify() -> None:
 @click.argument("channel")
 def test_channel(channel: str) -> None:
     """Send a sample message to CHANNEL, as ROUTES_FILE has it, and print what was answered."""
-    from app.cli import notifying  # noqa: PLC0415 - see above
+    from app.cli import serving  # noqa: PLC0415 - see above
 
-    click.echo(notifying.test(channel))
+    click.echo(serving.test_channel(channel))
 
 
 @main.command()

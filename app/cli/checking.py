@@ -25,13 +25,12 @@ from app.jobconfig.findings import examine
 from app.jobconfig.patterns import name_matches
 from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
-from app.plane.refused import Refused
+from app.plane.validation import Refused
 from app.policy import rules
 from app.tasks.files import checked
 
 Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
-KINDS = ("shipyard", "routes", "policy", "jobconfig")
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
 _SHIPYARD = _CLOSED | _OPEN | {"apiVersion", "kind", "name", "event", "triggeredAfter"}
@@ -42,16 +41,13 @@ class Finding(NamedTuple):
     """One line for people: an `error` keeps the file from being used, a `warning` does not."""
 
     file: str
-    problem: Problem
+    line: int
+    column: int
+    text: str
     severity: str
 
     def __str__(self) -> str:
-        line, column, text = self.problem
-        return f"{self.file}:{line}:{column}: {self.severity}: {text}"
-
-    def facts(self) -> dict[str, Any]:
-        """For scripts."""
-        return {"file": self.file, "severity": self.severity, **self.problem._asdict()}
+        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.text}"
 
 
 class Check:
@@ -59,8 +55,10 @@ class Check:
 
     def __init__(self, *, needs_cmd: bool) -> None:
         self._needs_cmd = needs_cmd
-        self._tasks: list[tuple[str, Mark, str]] = []
-        self._patterns: list[tuple[str, Mark, str]] = []
+        self._asked: list[tuple[str, Mark, str]] = []
+        """The triggered events of the shipyards' tasks, each with its file and place."""
+        self._heard: list[tuple[str, Mark, str]] = []
+        """The event names of the job configs' actions, likewise."""
 
     def findings(self, files: Iterable[Path]) -> list[Finding]:
         """All that is to be said of these files.
@@ -71,10 +69,10 @@ class Check:
         told = [(str(path), *one) for path in files for one in self._look(path)]
         if not any(severity == "error" for _, severity, _ in told):
             told += self._compare()
-        return sorted({Finding(name, at, severity) for name, severity, at in told})
+        return sorted({Finding(file, *problem, severity) for file, severity, problem in told})
 
     def _look(self, path: Path) -> Told:
-        text = _text(path)
+        text = layout.text(path)
         tree, problems = compose(text)
         if tree is None:
             return (("error", one) for one in problems)
@@ -86,7 +84,7 @@ class Check:
         yield from (("error", one) for one in found.problems)
         yield from (("warning", one) for one in found.findings)
         for where, entry in _each(found.config, "actions", "events"):
-            self._patterns.append((str(path), _mark(tree, (*where, "name")), entry.name))
+            self._heard.append((str(path), _mark(tree, (*where, "name")), entry.name))
         there = {name for level in Layout.around(path).levels() for name in layout.files(level)}
         for where, file in _each(found.config, "actions", "tasks", "files"):
             if said := _missing(file, there):
@@ -101,7 +99,8 @@ class Check:
             yield "error", Problem(*_mark(tree, said.partition(":")[0].split(".")), said)
             return
         for where, task in _each(found, "stages", "sequences", "tasks"):
-            self._tasks.append((str(path), _mark(tree, ("spec", *where, "name")), task.name))
+            event_type = grammar.of_task(task.name, "triggered")
+            self._asked.append((str(path), _mark(tree, ("spec", *where, "name")), event_type))
             if task.triggered_after and shipyard.seconds(task.triggered_after) is None:
                 mark = _mark(tree, ("spec", *where, "triggeredAfter"))
                 yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
@@ -117,17 +116,18 @@ class Check:
 
         Asked only where no file has an error, for then names may be missing.
         """
-        if not (self._tasks and self._patterns):
+        if not (self._asked and self._heard):
             return
-        types = {task: grammar.of_task(task, "triggered") for *_, task in self._tasks}
-        for name, mark, task in self._tasks:
-            if not any(name_matches(pattern, types[task]) for *_, pattern in self._patterns):
-                what = f"no action is for {types[task]}; another integration may be"
-                yield name, "warning", Problem(*mark, what)
-        for name, mark, pattern in self._patterns:
-            if not any(name_matches(pattern, one) for one in types.values()):
+        types = {event_type for *_, event_type in self._asked}
+        patterns = {pattern for *_, pattern in self._heard}
+        for file, mark, event_type in self._asked:
+            if not any(name_matches(pattern, event_type) for pattern in patterns):
+                what = f"no action is for {event_type}; another integration may be"
+                yield file, "warning", Problem(*mark, what)
+        for file, mark, pattern in self._heard:
+            if not any(name_matches(pattern, event_type) for event_type in types):
                 what = f"event name `{pattern}` is in no shipyard"
-                yield name, "warning", Problem(*mark, what)
+                yield file, "warning", Problem(*mark, what)
 
 
 def check(files: Sequence[Path]) -> list[Finding]:
@@ -145,17 +145,16 @@ def check(files: Sequence[Path]) -> list[Finding]:
 def report(findings: Iterable[Finding], *, as_json: bool) -> str:
     """A line for each, or one JSON list."""
     if as_json:
-        return json.dumps([one.facts() for one in findings], indent=2) + "\n"
+        return json.dumps([one._asdict() for one in findings], indent=2) + "\n"
     return "".join(f"{one}\n" for one in findings)
 
 
 def schema(kind: str) -> str:
     """The JSON Schema of a kind of file."""
-    models = {"routes": RoutesFile, "policy": rules.PolicyFile}
-    document = (
-        editor.loosened(models[kind].model_json_schema()) if kind in models else editor.schema()
-    )
-    return json.dumps(document, indent=2)
+    if kind == "jobconfig":
+        return json.dumps(editor.schema(), indent=2)
+    model = {"routes": RoutesFile, "policy": rules.PolicyFile}[kind]
+    return json.dumps(editor.loosened(model.model_json_schema()), indent=2)
 
 
 def _project(folder: Path) -> list[Path]:
@@ -164,13 +163,6 @@ def _project(folder: Path) -> list[Path]:
     if not found:
         raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"{path} cannot be read: {error}") from None
 
 
 def _refused(read: Callable[[str, str], object], path: Path, text: str) -> Told:
@@ -186,8 +178,9 @@ def _kind(tree: Node, name: str) -> str:
     keys = tree.keys() if isinstance(tree, Mapping) else set()
     telling = {"actions": "jobconfig", "spec": "shipyard", "channels": "routes", "routes": "routes"}
     telling |= dict.fromkeys(("rules", "projects"), "policy")
-    by_content = [kind for key, kind in telling.items() if key in keys]
-    return next(iter(by_content + [kind for kind in KINDS if kind in name]), "jobconfig")
+    by_content = (kind for key, kind in telling.items() if key in keys)
+    by_name = (kind for kind in ("shipyard", "routes", "policy") if kind in name)
+    return next(chain(by_content, by_name), "jobconfig")
 
 
 def _missing(entry: str, there: Iterable[str]) -> str:

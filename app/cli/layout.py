@@ -1,11 +1,14 @@
-"""Where a project's files lie in a folder, as the README has it; reads names, never what they say.
+"""Where a project's files lie in a folder, as the README has it; knows no file's meaning.
 
 DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+from app.errors import Permanent
 
 CONFIGS = ("job/config.yaml", "jobconfig.yaml")
 """The names of a level's job config; the first comes first."""
@@ -44,12 +47,10 @@ class Layout:
         yield from sorted(self.project.glob("stages/*/"))
         yield from sorted(self.project.glob("stages/*/services/*/"))
 
-    def configs(self) -> list[Path]:
+    def configs(self) -> Iterator[Path]:
         """The job configs of all levels."""
-        found = [[folder / name for name in CONFIGS] for folder in self.levels()]
-        return [
-            next(filter(Path.is_file, names)) for names in found if any(map(Path.is_file, names))
-        ]
+        for folder in self.levels():
+            yield from islice(filter(Path.is_file, map(folder.joinpath, CONFIGS)), 1)
 
 
 def files(level: Path) -> Iterator[str]:
@@ -60,3 +61,15 @@ def files(level: Path) -> Iterator[str]:
         hidden = parts[0] == below or any(part.startswith(".") for part in parts)
         if not hidden and path.is_file():
             yield "/".join(parts)
+
+
+def text(file: Path) -> str:
+    """What the file says.
+
+    Raises:
+        Permanent: it cannot be read, and why.
+    """
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Permanent(f"{file} cannot be read: {error}") from None

@@ -13,11 +13,10 @@ from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
 from app.errors import Permanent
-from app.events import build
+from app.events.build import timestamp
 from app.ledger import rows, schema, store
 from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
-from app.naming import Place
 from app.results import whole_lines
 
 SHOWN = 50
@@ -56,24 +55,33 @@ def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
     """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
     given, clock = settings.load(), Clock()
     wanted_logs = given.data_dir / "jobs" / spool.WANTED
-    masks, seen = masking.read(given.mask_patterns_file), dict[Place, int]()
+    masks, seen = masking.read(given.mask_patterns_file), dict[str, int]()
     with open_ledger() as ledger:
         run_id = find(ledger, wanted).id
         while True:
             run = rows.run_or_none(ledger, run_id)
             over = not follow or run is None or run.state not in OPEN
             for task in rows.tasks(ledger, run_id):
-                if task.place not in seen:
-                    yield f"=== {_titled(task)} ==="
                 if not over and not task.ended and wanted_logs.is_dir():
                     (wanted_logs / task.key).touch()
-                before, kept = seen.get(task.place, 0), output(given.data_dir, task.key)
-                text, seen[task.place] = news(kept, before, ended=bool(over or task.ended))
-                if text:
-                    yield masks.text(text).removesuffix("\n")
+                kept = output(given.data_dir, task.key)
+                for text in unseen(task, kept, seen, ended=bool(over or task.ended)):
+                    yield masks.text(text)
             if over:
                 return
             clock.pause(FOLLOW_SECONDS)
+
+
+def unseen(task: TaskRow, output: Output, seen: dict[str, int], *, ended: bool) -> Iterator[str]:
+    """What an attempt printed since the last look, the first time under a heading.
+
+    `seen` has the bytes seen of each attempt, by its key, and is kept up to date.
+    """
+    if task.key not in seen:
+        yield f"=== {_titled(task)} ==="
+    text, seen[task.key] = news(output, seen.get(task.key, 0), ended=ended)
+    if text:
+        yield text.removesuffix("\n")
 
 
 def news(output: Output, seen: int, *, ended: bool) -> tuple[str, int]:
@@ -103,7 +111,7 @@ def why(event_id: str, *, as_json: bool) -> str:
     """
     with open_ledger() as ledger:
         if not rows.run_of_event(ledger, event_id) and (old := rows.tombstone(ledger, event_id)):
-            return f"{event_id}: {old['outcome']} on {_when(old['at'])}; no more is kept of it"
+            return f"{event_id}: {old['outcome']} on {timestamp(old['at'])}; no more is kept of it"
         run = find(ledger, event_id)
         letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
@@ -113,7 +121,9 @@ def why(event_id: str, *, as_json: bool) -> str:
             {**_facts(run, dead), "messages": told, "tasks": [asdict(t) for t in tasks]}
         )
     lines = [f"{run.event_id}: {run.state}: {run.reason or _MEANING[run.state]}"]
-    lines += [f"  {run.type} for {run.project}/{run.stage}/{run.service}, {_when(run.received)}"]
+    lines += [
+        f"  {run.type} for {run.project}/{run.stage}/{run.service}, {timestamp(run.received)}"
+    ]
     if run.outcome and not tasks:
         lines.append(f"  nothing was launched: {json.loads(run.outcome)['message']}")
     lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
@@ -160,7 +170,7 @@ def _facts(run: Run, dead: int) -> dict[str, Any]:
     kept = ("id", "event_id", "state", "reason", "type", "context", "project", "stage", "service")
     result = {key: outcome.get(key, "") for key in ("status", "result", "message")}
     facts = {key: getattr(run, key) for key in kept} | result
-    return facts | {"received": _when(run.received), "dead_notices": dead}
+    return facts | {"received": timestamp(run.received), "dead_notices": dead}
 
 
 def _line(run: Run, facts: dict[str, Any]) -> str:
@@ -168,7 +178,3 @@ def _line(run: Run, facts: dict[str, Any]) -> str:
     end = run.reason or f"{facts['status']} {facts['result']}"
     end += f"  ({facts['dead_notices']} notices given up)" if facts["dead_notices"] else ""
     return f"{run.id:>6}  {facts['received']}  {run.state:9} {run.type}  {place}  {end}".rstrip()
-
-
-def _when(seconds: float) -> str:
-    return build.timestamp(seconds)

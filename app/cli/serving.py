@@ -1,5 +1,9 @@
-"""`firstmate serve`: starts the service and tells its operator where it is; it decides nothing."""
+"""`firstmate serve` and `notify`: the service, or one of its channels; nothing is decided here.
 
+The operator is told where everything is; a channel is tried with the code that the service uses.
+"""
+
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -7,12 +11,22 @@ import click
 
 from app import main, settings
 from app.main import Service
+from app.outbound import Outbound
 
 
 def serve(folder: Path, project: str) -> None:
     """Serve until a signal."""
     with contextlib.suppress(KeyboardInterrupt):
         main.serve(settings.load(), folder, project, _greet)
+
+
+def test_channel(channel: str) -> str:
+    """Send one sample message now, and tell what was answered.
+
+    Raises:
+        FirstmateError: the routes are broken, there is no such channel, or it was not taken.
+    """
+    return asyncio.run(_deliver(channel))
 
 
 def _greet(service: Service) -> None:
@@ -31,3 +45,14 @@ def _greet(service: Service) -> None:
         scope = f"--project {service.plane.project} --stage {stage} --service SERVICE"
         click.echo(f"  firstmate trigger sequence {sequence} {scope}")
     click.echo("  firstmate runs --follow")
+
+
+async def _deliver(channel: str) -> str:
+    outbound = Outbound()
+    try:
+        routes = main.routes_for(settings.load(), outbound)
+        body = routes.sample(channel)
+        answered = await routes.notifiers[channel].deliver(body, 0)
+    finally:
+        await outbound.close()
+    return f"{channel}: taken ({answered})"

@@ -4,7 +4,7 @@ import json
 import ssl
 import uuid
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import httpx
@@ -17,6 +17,8 @@ from app.outbound import DIRECT
 
 SOURCE = "https://github.com/keptn/keptn/cli#configuration-change"
 """What the `keptn` command says of itself; integrations in the wild filter by it."""
+
+_trust = cache(ssl.create_default_context)
 
 
 def trigger(
@@ -41,6 +43,8 @@ def trigger(
     }
     base, token = api()
     reply = call("POST", f"{base}/v1/event", token, content=json.dumps(event))
+    if "keptnContext" not in reply:
+        raise Permanent(f"{base} answers, but not as Keptn's API: mend KEPTN_API_ENDPOINT")
     return str(reply["keptnContext"])
 
 
@@ -75,16 +79,11 @@ def call(method: str, url: str, token: str, **request: Any) -> dict[str, Any]:
     try:
         found = reply.json()
     except ValueError:
-        found = {}
-    if not reply.is_success or not isinstance(found, dict):
-        said = found.get("message", "") if isinstance(found, dict) else ""
-        raise Permanent(f"{url.partition('?')[0]} answered {reply.status_code}: {said}")
-    return found
-
-
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()
+        found = None
+    if reply.is_success and isinstance(found, dict):
+        return found
+    said = found.get("message", "") if isinstance(found, dict) else "no JSON object"
+    raise Permanent(f"{url.partition('?')[0]} answered {reply.status_code}: {said}")
 
 
 def pairs(texts: Iterable[str], flag: str) -> list[tuple[str, str]]:

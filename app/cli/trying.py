@@ -17,7 +17,7 @@ import click
 from app import settings
 from app.cli import layout
 from app.cli.layout import Layout
-from app.cli.reading import news
+from app.cli.reading import unseen
 from app.cli.triggering import unfold
 from app.clock import Clock
 from app.errors import Permanent
@@ -103,11 +103,9 @@ class Trial:
     def _show(self, number: int) -> None:
         """The output that is new, each task's under a heading, on standard error."""
         for task in rows.tasks(self._river.ledger.reader, number):
-            if task.key not in self._shown:
-                click.echo(f"=== {task.name} ===", err=True)
-            output, seen = self._river.engine.logs(task.key), self._shown.get(task.key, 0)
-            text, self._shown[task.key] = news(output, seen, ended=bool(task.ended))
-            click.echo(text, nl=False, err=True)
+            output = self._river.engine.logs(task.key)
+            for text in unseen(task, output, self._shown, ended=bool(task.ended)):
+                click.echo(text, err=True)
 
     def _tell(self, number: int) -> bool:
         """Print what would have been sent; whether all is well."""
@@ -127,10 +125,7 @@ def run(config: Path, event: Event) -> int:
         FileError: the config cannot be used.
         Permanent: nothing would be sent, and why.
     """
-    try:
-        read(config.read_text("utf-8"), str(config))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"{config} cannot be read: {error}") from None
+    read(layout.text(config), str(config))
 
     async def attempt(data: str) -> int:
         river = River(settings.load(data_dir=Path(data)), Clock(), Folder(config))

@@ -1,40 +1,30 @@
-"""The plane's HTTP face: Keptn's own paths with an OpenAPI description. Codes, forms, no rules."""
+"""The form of the plane's API: who is let in, bodies, lists, refusals. Paths are in `routes`."""
 
-import base64
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, create_model
 from starlette.exceptions import HTTPException
 
 from app.errors import Temporary
 from app.events.parse import media_type
-from app.plane import states, validation
-from app.plane.controller import Controller
-from app.plane.refused import Refused, first
-from app.plane.resources import Resources
-from app.plane.store import OPEN, Document, Listing, Page, Store
+from app.plane import validation
+from app.plane.store import Document, Listing
+from app.plane.validation import Refused, first
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
-_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
 _JSON = ("application/json", "application/cloudevents+json")
+DATASTORE = "/api/mongodb-datastore/event"
+"""The one path on which a query that cannot be is answered with 422."""
+
 _TOKEN = APIKeyHeader(name="x-token", auto_error=False)
 _REFUSALS = (400, 401, 403, 404, 415, 422, 500, 503)
-_SENT = "phase != 'scheduled'"
-_CONTROL = "/api/controlPlane/v1"
-_DATASTORE = "/api/mongodb-datastore/event"
-_PROJECT = "/api/resource-service/v1/project/{project}"
-_LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
-_VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": ""}
-_METADATA = {"namespace": "", "keptnlabel": "keptn", "automaticprovisioning": False, **_VERSIONS}
 
 
 class Error(BaseModel):
@@ -42,12 +32,6 @@ class Error(BaseModel):
 
     code: int
     message: str
-
-
-class Log(BaseModel):
-    """Entries for the log of an integration, each with integrationid, message, time and more."""
-
-    logs: list[Document]
 
 
 async def _posted(request: Request) -> bytes:
@@ -62,7 +46,7 @@ async def _posted(request: Request) -> bytes:
     return bytes(body)
 
 
-def _listing(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
+def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
     """A dependency that reads a list's query: texts by Keptn's names, page size and offset."""
     texts = dict.fromkeys(names, (str, ""))
     page_size = (int, Field(size, ge=least, le=most))
@@ -76,128 +60,10 @@ def _listing(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> A
     return Depends(read)
 
 
-_SCOPE = ("project", "stage", "service")
-_TIMES = ("fromTime", "beforeTime")
-_EVENT = (*_SCOPE, *_TIMES, "type", "source", "keptnContext", "eventID")
 Posted = Annotated[bytes, Depends(_posted)]
-OpenEvents = Annotated[Listing, _listing(*_SCOPE, "eventID", size=20)]
-Events = Annotated[Listing, _listing(*_EVENT, size=20, least=1, most=100)]
-Executions = Annotated[Listing, _listing("stage", "service", "name", "status", "keptnContext")]
-States = Annotated[Listing, _listing("name", "keptnContext", *_TIMES)]
-Names = Annotated[Listing, _listing(size=20)]
-Logs = Annotated[Listing, _listing("integrationId", *_TIMES)]
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """The answers to Keptn's calls; `served` is the one project that there is."""
-
-    controller: Controller
-    resources: Resources
-    store: Store
-    served: str
-
-    def add_to(self, router: APIRouter) -> None:
-        """Give each its path."""
-        router.post("/api/v1/auth")(lambda: {})  # noqa: PIE807 - FastAPI cannot inspect dict
-        router.get("/api/v1/metadata")(lambda: _METADATA)
-        router.post("/api/v1/event", openapi_extra=_body(validation.PostedEvent))(self.post_event)
-        router.get(_CONTROL + "/event/triggered/{event_type}")(self.open_events)
-        router.get(_CONTROL + "/sequence-execution")(self.executions)
-        router.get(_CONTROL + "/sequence/{project}")(self.sequence_states)
-        router.post(_CONTROL + "/log", openapi_extra=_body(Log))(self.post_log)
-        router.get(_CONTROL + "/log")(self.logs)
-        router.get(_DATASTORE)(self.events)
-        for level in _LEVELS:
-            path = f"{_PROJECT}{level}/resource"
-            router.get(path, openapi_extra=_places(path))(self.listed)
-            path += "/{uri:path}"
-            router.get(path, openapi_extra=_places(path))(self.resource)
-
-    def post_event(self, body: Posted) -> Document:
-        """Take an event; its id and time are replaced."""
-        event = validation.read(body)
-        validation.check(event)
-        return {"keptnContext": self.controller.post(event)}
-
-    def open_events(self, event_type: str, listing: OpenEvents) -> Document:
-        """Triggered task events that are due and not completed."""
-        self._require(listing.texts["project"] or self.served)
-        wanted = replace(listing, texts={**listing.texts, "type": event_type})
-        listed = self.store.page("events", wanted, OPEN).shown("events")
-        return {**listed, "nextPageKey": str(listed.get("nextPageKey", 0))}
-
-    def events(self, listing: Events) -> Document:
-        """Every stored event; without project and context only those that have no project."""
-        scoped = listing.texts["project"] or listing.texts["keptnContext"]
-        condition = _SENT if scoped else f"{_SENT} AND project IS NULL"
-        listed = self.store.page("events", listing, condition).shown("events")
-        offset = {key: str(listed[key]) for key in ("nextPageKey",) if key in listed}
-        return {**listed, **offset, "pageSize": listing.size}
-
-    def executions(
-        self, project: Annotated[str, Query(min_length=1)], listing: Executions
-    ) -> Document:
-        """Executions with every started and finished that was counted."""
-        self._require(project)
-        return self.store.page("executions", listing).shown("sequenceExecutions")
-
-    def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
-        """One state per run."""
-        wanted = Listing({**listing.texts, "project": project})
-        runs = states.grouped(self.store.page("executions", wanted).items, "keptnContext").values()
-        found = [run for run in runs if state in ("", states.state_of(run))]
-        end = listing.offset + (listing.size or len(found))
-        shown = [states.view(run, self._events_of) for run in found[listing.offset : end]]
-        return Page(shown, end, len(found)).shown("states")
-
-    def resource(
-        self, request: Request, commit: Annotated[str, Query(alias="gitCommitID")] = ""
-    ) -> Document:
-        """A resource's content in base64, and the version at which it was read."""
-        place = request.path_params
-        self._require(place["project"])
-        # The raw path, because servers decode %2F, which here is part of a name.
-        escaped = request.scope["raw_path"].decode("latin-1").rpartition("/resource/")[2]
-        stage, service = place.get("stage", ""), place.get("service", "")
-        content, version = self.resources.read(stage, service, unquote_plus(escaped), commit)
-        encoded = {"resourceURI": escaped, "resourceContent": base64.b64encode(content).decode()}
-        return {**encoded, "metadata": {"upstreamURL": "", "version": version}}
-
-    def listed(self, request: Request, listing: Names) -> Document:
-        """The names of a level's resources as they are now, whatever version is asked for."""
-        place = request.path_params
-        self._require(place["project"])
-        names = self.resources.listed(place.get("stage", ""), place.get("service", ""))
-        end = listing.offset + (listing.size or len(names))
-        shown = [{"resourceURI": name} for name in names[listing.offset : end]]
-        following = end if end < len(names) else 0
-        return {"resources": shown, "nextPageKey": str(following), "totalCount": len(names)}
-
-    def post_log(self, body: Posted) -> Document:
-        """Keep log entries of an integration."""
-        try:
-            self.controller.log(Log.model_validate(validation.decoded(body)).logs)
-        except ValidationError as error:
-            raise Refused(400, first(error.errors())) from None
-        return {}
-
-    def logs(self, listing: Logs) -> Document:
-        """Log entries of the integrations."""
-        if not all(_ISO.fullmatch(listing.texts[name]) for name in _TIMES):
-            raise Refused(400, "fromTime and beforeTime must look like 2006-01-02T15:04:05.000Z")
-        return self.store.page("logs", listing).shown("logs")
-
-    def _require(self, project: str) -> None:
-        if project != self.served:
-            raise Refused(404, "Project not found")
-
-    def _events_of(self, context: str, stage: str) -> list[Document]:
-        wanted = Listing({"keptnContext": context, "stage": stage})
-        return self.store.page("events", wanted, _SENT).items
-
-
-def build(routes: Routes, token: str) -> FastAPI:
+def build(add_routes: Callable[[APIRouter], None], token: str) -> FastAPI:
     """The whole application; it answers a loopback Host only, and with the token only."""
     app = FastAPI(title="Keptn, embedded in Firstmate", docs_url=None, redoc_url=None)
     app.middleware("http")(_loopback_only)
@@ -206,21 +72,15 @@ def build(routes: Routes, token: str) -> FastAPI:
     app.get("/health")(lambda: {"status": "OK"})
     refusals: dict[int | str, Document] = {code: {"model": Error} for code in _REFUSALS}
     router = APIRouter(dependencies=[Depends(_wants(token))], responses=refusals)
-    routes.add_to(router)
+    add_routes(router)
     app.include_router(router)
     return app
 
 
-def _body(model: type[BaseModel]) -> Document:
+def json_body(model: type[BaseModel]) -> Document:
     """The description of a body that the route reads itself."""
     schema = {"schema": model.model_json_schema()}
     return {"requestBody": {"required": True, "content": dict.fromkeys(_JSON, schema)}}
-
-
-def _places(path: str) -> Document:
-    """The description of a path's parameters that the route reads itself."""
-    of_text = {"in": "path", "required": True, "schema": {"type": "string"}}
-    return {"parameters": [{"name": name, **of_text} for name in re.findall(r"{(\w+)", path)]}
 
 
 def _wants(token: str) -> Callable[[str | None], None]:
@@ -247,7 +107,7 @@ def _explain(request: Request, error: Exception) -> Response:
         case HTTPException():
             return _refusal(error.status_code, error.detail, error.headers)
         case RequestValidationError():
-            return _refusal(422 if request.url.path == _DATASTORE else 400, first(error.errors()))
+            return _refusal(422 if request.url.path == DATASTORE else 400, first(error.errors()))
         case _:
             return _refusal(503, str(error))
 

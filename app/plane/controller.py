@@ -11,10 +11,9 @@ from app.events import grammar
 from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
-from app.plane.refused import Refused
 from app.plane.resources import Resources
 from app.plane.store import Document, Store
-from app.plane.validation import EventData, PostedEvent, event_data, keptn_context
+from app.plane.validation import EventData, PostedEvent, Refused, event_data, keptn_context
 
 SOURCE = "shipyard-controller"
 _API = "https://github.com/keptn/keptn/api"
@@ -43,7 +42,7 @@ class Controller:
         context = keptn_context(event.shkeptncontext)
         given = event.model_dump(include={"type", "data", "triggeredid", "gitcommitid"})
         with self._store.transaction():
-            self._publish(context, event.source or _API, given | _CONTENT_TYPE)
+            self._publish(self._event(context, given | _CONTENT_TYPE, event.source or _API))
         self.wake()
         return context
 
@@ -65,9 +64,8 @@ class Controller:
             moment = self._store.next_moment(start_timeout)
         return None if moment is None else max(0.0, moment - now)
 
-    def _publish(self, context: str, source: str, attributes: Document, phase: str = "") -> None:
+    def _publish(self, event: Document, phase: str = "") -> None:
         """Store a new event, and react to it as the controller's subscription would."""
-        event = self._event(context, source, attributes)
         self._store.put("events", event, phase)
         try:
             common = event_data(event["data"])
@@ -135,7 +133,7 @@ class Controller:
         for stage, name in shipyard.follow_ups(finished, last.result, last_task):
             data = {**sequences.triggered_data(execution), "stage": stage}
             triggered = {"type": grammar.of_sequence(stage, name, "triggered"), "data": data}
-            self._publish(execution["scope"]["keptnContext"], SOURCE, triggered)
+            self._publish(self._event(execution["scope"]["keptnContext"], triggered))
 
     def _trigger_task(self, execution: Document, task: Document) -> None:
         scope = execution["scope"]
@@ -144,7 +142,7 @@ class Controller:
             "gitcommitid": scope["gitcommitid"],
             "data": sequences.triggered_data(execution),
         }
-        event = self._event(scope["keptnContext"], SOURCE, attributes)
+        event = self._event(scope["keptnContext"], attributes)
         execution["status"]["currentTask"] = sequences.current_task(task["name"], event["id"])
         self._store.put("executions", execution)
         delay = shipyards.seconds(task["triggeredAfter"]) or 0.0
@@ -167,9 +165,9 @@ class Controller:
         scope, name = execution["scope"], execution["sequence"]["name"]
         finished: Document = {"type": grammar.of_sequence(last.stage, name, "finished")}
         finished |= {"triggeredid": scope["triggeredId"], "data": last.model_dump()}
-        self._publish(scope["keptnContext"], SOURCE, finished, phase="untold")
+        self._publish(self._event(scope["keptnContext"], finished), phase="untold")
 
-    def _event(self, context: str, source: str, attributes: Document) -> Document:
+    def _event(self, context: str, attributes: Document, source: str = SOURCE) -> Document:
         """A CloudEvent with a new id and the present time; empty attributes are left out."""
         event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": source}
         event |= {"time": timestamp(self._clock.now()), "shkeptncontext": context}

@@ -7,12 +7,13 @@ import httpx
 from fastapi import FastAPI
 
 from app.clock import Clock
-from app.plane.api import Routes, build
+from app.plane.api import build
 from app.plane.controller import Controller
 from app.plane.delivery import Delivery
-from app.plane.refused import Refused
 from app.plane.resources import Resources
+from app.plane.routes import Routes
 from app.plane.store import Store
+from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
 """Seconds that the door has for its answer; a distributor gives no more."""
@@ -62,7 +63,7 @@ class Plane:
         )
         self._delivery = Delivery(door, controller, self._store, clock)
         routes = Routes(controller, resources, self._store, self.project)
-        self.app: FastAPI = build(routes, settings.token)
+        self.app: FastAPI = build(routes.add_to, settings.token)
 
     async def run(self) -> None:
         """Deliver events and keep the timers until cancelled."""

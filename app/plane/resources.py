@@ -10,9 +10,9 @@ import os
 from hashlib import sha1
 from pathlib import Path
 
-from app.plane.refused import Refused
 from app.plane.shipyard import Shipyard, parse
 from app.plane.store import Store
+from app.plane.validation import Refused
 
 MAX_BYTES = 5 * 1024 * 1024
 """A larger file is no resource."""
@@ -31,6 +31,7 @@ class Resources:
 
     def __init__(self, folder: Path, private: Path, store: Store) -> None:
         self._folder = folder.resolve()
+        self._stages = self._folder / "stages"
         self._private = private.resolve()
         self._store = store
         self.last_shipyard = self.shipyard()
@@ -60,7 +61,7 @@ class Resources:
         """
         if ".." in uri or "~" in uri:
             raise Refused(400, "Invalid resource URI")
-        self._require(stage, service)
+        self._level(stage, service)
         prefix = f"services/{service}/" if service else ""
         names = [prefix + name for name in (uri, _ALIASES.get(uri, uri))]
         if stage or commit:
@@ -80,11 +81,8 @@ class Resources:
         Raises:
             Refused: 404 for a level that is not there, 400 for one with too many files.
         """
-        self._require(stage, service)
-        stages = self._folder / "stages"
-        root = stages / stage if stage else self._folder
-        root = root / "services" / service if service else root
-        found = filter(self._real, _files(root, without=stages))
+        root = self._level(stage, service)
+        found = filter(self._real, self._files(root))
         return sorted(path.relative_to(root).as_posix() for path in found)
 
     def snapshot(self, stage: str) -> str:
@@ -93,24 +91,26 @@ class Resources:
         Raises:
             Refused: the stage holds too many files.
         """
-        root = self._folder / "stages" / stage
-        found = {path.relative_to(root).as_posix(): self._content(path) for path in _files(root)}
-        contents = {_digest(content): content for content in found.values() if content is not None}
-        digests = {name: _digest(content) for name, content in found.items() if content is not None}
+        root = self._stages / stage
+        digests = {}
+        for path in self._files(root):
+            if (content := self._content(path)) is not None:
+                digests[path.relative_to(root).as_posix()] = digest = _digest(content)
+                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, content)
         listed = json.dumps(digests, sort_keys=True)
         version = _digest(listed.encode())
-        if not self._store.query("SELECT 1 FROM snapshots WHERE version = ?", version):
-            for row in contents.items():
-                self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", *row)
-            self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?)", version, listed)
+        self._store.query("INSERT OR IGNORE INTO snapshots VALUES (?, ?)", version, listed)
         return version
 
-    def _require(self, stage: str, service: str) -> None:
+    def _level(self, stage: str, service: str) -> Path:
+        """The folder of a stage or service that Keptn would know, or the project's."""
         if stage and stage not in {each.name for each in self.last_shipyard.stages}:
             raise Refused(404, "Stage not found")
         known = "SELECT 1 FROM services WHERE stage = ? AND service = ?"
         if service and not self._store.query(known, stage, service):
             raise Refused(404, "Service not found")
+        folder = self._stages / stage if stage else self._folder
+        return folder / "services" / service if service else folder
 
     def _at(self, version: str, names: list[str]) -> bytes | None:
         listed = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
@@ -142,16 +142,20 @@ class Resources:
             return None
         return real if fits else None
 
+    def _files(self, root: Path) -> list[Path]:
+        """All below a level's folder but what is hidden; a project's stages are levels themselves.
 
-def _files(root: Path, without: Path | None = None) -> list[Path]:
-    found: list[Path] = []
-    for folder, folders, names in os.walk(root):
-        shown = [name for name in folders if not name.startswith(".")]
-        folders[:] = [name for name in shown if Path(folder, name) != without]
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-        if len(found) > MAX_FILES:
-            raise Refused(400, f"{root} holds more than {MAX_FILES} files; move some elsewhere")
-    return found
+        Raises:
+            Refused: there are too many.
+        """
+        found: list[Path] = []
+        for folder, folders, names in os.walk(root):
+            shown = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in shown if Path(folder, name) != self._stages]
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+            if len(found) > MAX_FILES:
+                raise Refused(400, f"{root} holds more than {MAX_FILES} files; move some elsewhere")
+        return found
 
 
 def _digest(content: bytes) -> str:

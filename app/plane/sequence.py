@@ -1,15 +1,19 @@
-"""A running sequence: counting, aggregation, what comes next and with which data. Pure.
+"""A running sequence: counting, aggregation, what comes next with which data, its state. Pure.
 
 An execution is a plain JSON document, in the very form in which Keptn's API shows it.
 """
 
 import copy
+from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
-from app.plane.merge import merge
 from app.plane.shipyard import Sequence
 from app.plane.store import Document
 from app.plane.validation import EventData
+
+Events = Callable[[str, str], list[Document]]
+"""The events of a context in a stage, newest first."""
 
 
 def new(identity: str, sequence: Sequence, event: Document, scope: EventData) -> Document:
@@ -104,5 +108,67 @@ def triggered_data(execution: Document) -> Document:
     return data
 
 
+def merge(old: Any, new: Any) -> Any:
+    """The value in which `old` is overlaid with `new`, as the real controller does it.
+
+    Its oddities are kept: an old number or boolean always stays; lists grow at their front; maps
+    are merged in place and may share parts with `new`.
+    """
+    match old:
+        case bool() | int() | float():
+            return old
+        case dict() if isinstance(new, dict):
+            for key, value in new.items():
+                old[key] = merge(old.get(key), value)
+            return old
+        case list() if new is None or isinstance(new, list):
+            return [*(new or []), *old] or new
+        case str():
+            return "" if new is None else new
+        case _:
+            return old if new is None else new
+
+
+def grouped(executions: list[Document], key: str) -> dict[str, list[Document]]:
+    """Executions put together by a key of their scope, in the order in which they came."""
+    found: dict[str, list[Document]] = {}
+    for execution in executions:
+        found.setdefault(execution["scope"][key], []).append(execution)
+    return found
+
+
+def state_of(executions: list[Document]) -> str:
+    """Finished once nothing is open any more, unless something timed out."""
+    states = {execution["status"]["state"] for execution in executions}
+    return next((word for word in ("started", "timedOut") if word in states), "finished")
+
+
+def view(run: list[Document], events: Events) -> Document:
+    """The run as Keptn's sequence API shows it."""
+    first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
+    scope, context = first["scope"], first["scope"]["keptnContext"]
+    stages = grouped(run[::-1], "stage").items()
+    return {
+        "name": first["sequence"]["name"],
+        "project": scope["project"],
+        "service": scope["service"],
+        "time": first["triggeredAt"],
+        "shkeptncontext": context,
+        "state": state_of(run),
+        "stages": [_stage(name, its_own, events(context, name)) for name, its_own in stages],
+    }
+
+
 def _finished(events: list[Document]) -> list[Document]:
     return [event for event in events if event["eventType"].endswith(".finished")]
+
+
+def _stage(name: str, executions: list[Document], events: list[Document]) -> Document:
+    failed = [event for event in events if event["data"].get("result") == "fail"]
+    latest = {"latestEvent": events, "latestFailedEvent": failed}
+    shown = {
+        title: {key: found[0][key] for key in ("type", "id", "time")}
+        for title, found in latest.items()
+        if found
+    }
+    return {"name": name, "state": state_of(executions), **shown}

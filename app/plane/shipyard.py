@@ -8,7 +8,7 @@ import yaml
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from app.plane.refused import Refused, first
+from app.plane.validation import Refused, first
 
 _VERSION = r"^spec\.keptn\.sh/v?(0\.([2-9]|[1-9]\d+)|[1-9]\d*\.\d+)(\.\d+)?$"
 _DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0", re.ASCII)

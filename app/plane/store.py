@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Listing:
     An empty text is any, a comma means "one of these"; times are compared as texts, as in Keptn.
     """
 
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str]
     size: int = 0
     offset: int = 0
 
@@ -61,13 +61,24 @@ class Listing:
 class Page:
     """One page of a list: its items, the offset after it, and how many there are in all."""
 
-    items: list[Document]
+    items: list[Any]
     end: int
     total: int
 
+    @staticmethod
+    def of(items: list[Any], listing: Listing) -> "Page":
+        """The listing's page of all that there is."""
+        end = listing.offset + (listing.size or len(items))
+        return Page(items[listing.offset : end], end, len(items))
+
+    @property
+    def following(self) -> int:
+        """The next page's offset; 0 after the last."""
+        return self.end if self.end < self.total else 0
+
     def shown(self, name: str) -> Document:
-        """The page in Keptn's form: what is 0, or the end, is left out."""
-        counts = {"totalCount": self.total, "nextPageKey": self.end if self.end < self.total else 0}
+        """The page in Keptn's form: what is 0 is left out."""
+        counts = {"totalCount": self.total, "nextPageKey": self.following}
         return {name: self.items, **{key: count for key, count in counts.items() if count}}
 
 
@@ -88,14 +99,10 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, and nobody else meanwhile."""
-        with self._lock:
-            try:
-                self.query("BEGIN IMMEDIATE")
-                yield
-                self.query("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self.query("ROLLBACK")
+        with self._lock, self._db:  # which rolls back what did not come to its end
+            self.query("BEGIN IMMEDIATE")
+            yield
+            self.query("COMMIT")
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run one statement.

@@ -1,16 +1,17 @@
-"""What the Keptn API takes as an event, and the context that it gives it. Stores nothing."""
+"""What the Keptn API takes as an event, its context, and how Keptn says no. Stores nothing."""
 
 import json
 import re
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import from_json
 
+from app.errors import Permanent
 from app.events import grammar
-from app.plane.refused import Refused, first
 from app.plane.store import Document
 
 LIMIT = 64 * 1024
@@ -26,13 +27,20 @@ _UUID = re.compile(
 )
 _UNCHECKED = ("sh.keptn.log.error", "sh.keptn.events.problem")
 _MONITORING = "sh.keptn.event.monitoring.configure"
-_REQUIRED = "mandatory field(s) 'project', 'stage' or 'service' missing"
 
 
 def _known_time(text: str) -> str:
     if text and not (_TIME.fullmatch(text) and datetime.fromisoformat(text)):
         raise ValueError(f"{text[:40]!r} is no RFC 3339 time")
     return text
+
+
+class Refused(Permanent):
+    """How every Keptn API says no: a request is answered with `{"code": ..., "message": ...}`."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class EventData(BaseModel):
@@ -109,7 +117,7 @@ def scope(data: Any) -> EventData:
     """The common part of `data`, with project, stage and service present."""
     common = event_data({} if data is None else data)
     if not (common.project and common.stage and common.service):
-        raise Refused(400, _REQUIRED)
+        raise Refused(400, "mandatory field(s) 'project', 'stage' or 'service' missing")
     return common
 
 
@@ -129,6 +137,11 @@ def check(event: PostedEvent) -> None:
         _check_task(event, kind=task[1])
     elif event.type not in _UNCHECKED:
         raise Refused(400, "unknown event type")
+
+
+def first(errors: Sequence[Any]) -> str:
+    """The first of pydantic's errors as one line: the place, and what is wrong there."""
+    return f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}"
 
 
 def keptn_context(given: str) -> str:

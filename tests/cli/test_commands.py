@@ -1,6 +1,10 @@
 """The commands, as a user types them."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,50 @@ def test_trigger_tells_that_a_real_keptn_cannot_be_reached(tmp_path: Path) -> No
     assert done.exit_code == 1
     assert "http://127.0.0.1:9/api/v1/event: ConnectError" in done.output
     assert "secret-of-mine" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("<html>Log in</html>", "/api/v1/event answered 200: no JSON object"),
+        ("[]", "/api/v1/event answered 200: no JSON object"),
+        ('{"status": "OK"}', "/api answers, but not as Keptn's API: mend KEPTN_API_ENDPOINT"),
+    ],
+    ids=["a page", "a list", "another object"],
+)
+def test_trigger_tells_that_somebody_else_answers(tmp_path: Path, reply: str, said: str) -> None:
+    with answering(reply) as url:
+        done = Terminal(tmp_path).run(
+            *("trigger", "sequence", "x", *SCOPE),
+            KEPTN_API_ENDPOINT=f"{url}/api",
+            KEPTN_API_TOKEN="t",
+        )
+
+    assert (done.exit_code, done.output.strip().endswith(said)) == (1, True)
+
+
+@contextmanager
+def answering(reply: str) -> Iterator[str]:
+    """Somebody who says the same to whatever is posted."""
+
+    class Somebody(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(reply.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Somebody) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:

@@ -19,8 +19,7 @@ from tests.deploy.manifests import DEPLOY, FILES, Object
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 MINORS = sorted(int(one.name.split(".")[1]) for one in SCHEMAS.glob("v1.*-local"))
 OLDEST = 27
-COMING = {"INIT_CONTAINER_IMAGE", "DEFAULT_JOB_SERVICE_ACCOUNT", "POLICY_FILE", "JOB_NAMESPACE"}
-"""Settings that come with the engine's wiring; the test below says when this set can go."""
+COMING = {"POLICY_FILE"}
 
 OBJECTS = [
     pytest.param(one, id=f"{file.removesuffix('.yaml')}-{one['kind']}-{one['metadata']['name']}")
@@ -134,8 +133,6 @@ def test_every_setting_in_use_is_one_of_ours() -> None:
     known = {name.upper() for name in Settings.model_fields}
     used = manifests.environment("firstmate").keys() | offered().keys()
     assert used <= known | COMING
-    if "kubernetes" in str(Settings.model_fields["runner"].annotation):
-        assert not used - known, "the engine is wired: COMING has had its day"
 
 
 def test_settings_of_the_operator_name_files_that_are_mounted() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.plane import sequence, shipyard, validation
-from app.plane.merge import merge
-from app.plane.refused import Refused
+from app.plane.sequence import merge
+from app.plane.validation import Refused
 
 Row = dict[str, Any]
 SCOPE = {"project": "bookshop", "stage": "dev", "service": "basket"}
