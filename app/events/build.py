@@ -32,8 +32,8 @@ _IDS = uuid.UUID("0b8f3ac0-5d0c-4c0e-9d6b-0f5c1e9a7d42")
 class Outcome:
     """How the user's work ended, in Keptn's words.
 
-    `reason` is one word for metrics and people: config, create, start, run, timeout, interrupted,
-    cancelled, or empty.
+    `reason` is one word for metrics and people: config, policy, create, start, run, timeout,
+    interrupted, cancelled, or empty.
     `data` becomes `data.<task>` of the answer.
     """
 
