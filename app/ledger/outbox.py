@@ -20,30 +20,20 @@ def settle(
     db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "", after: float = 0
 ) -> None:
     """The message's last state, or `sent`: accepted, and to be looked up after some seconds."""
-    db.execute(
-        "UPDATE outbox SET state = ?, sent = ?, due = ?, note = ? WHERE id = ?"
-        " AND state <> 'dropped'",
-        (state, now, now + after, note, letter_id),
-    )
+    _change(db, letter_id, state=state, sent=now, due=now + after, note=note)
 
 
 def put_back(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
     """It surely did not arrive: send it at `due`."""
-    db.execute(
-        "UPDATE outbox SET state = 'ready', due = ?, note = ? WHERE id = ? AND state <> 'dropped'",
-        (due, note, letter_id),
-    )
+    _change(db, letter_id, state="ready", due=due, note=note)
 
 
 def leave_open(
     db: sqlite3.Connection, letter_id: int, due: float, note: str, sent: float | None = None
 ) -> None:
     """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
-    db.execute(
-        "UPDATE outbox SET due = ?, note = ?, sent = coalesce(?, sent) WHERE id = ?"
-        " AND state <> 'dropped'",
-        (due, note, sent, letter_id),
-    )
+    seen = {} if sent is None else {"sent": sent}
+    _change(db, letter_id, due=due, note=note, **seen)
 
 
 def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
@@ -99,3 +89,12 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
     db.executemany("DELETE FROM runs WHERE id = ?", ids)
     db.execute("DELETE FROM seen WHERE at < ?", (seen_before,))
     return keys
+
+
+def _change(db: sqlite3.Connection, letter_id: int, **columns: object) -> None:
+    """Change a message, unless it was dropped meanwhile."""
+    names = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(
+        f"UPDATE outbox SET {names} WHERE id = ? AND state <> 'dropped'",  # noqa: S608 - own names
+        (*columns.values(), letter_id),
+    )
