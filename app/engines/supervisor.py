@@ -73,17 +73,10 @@ class Job:
 
     def read(self) -> bool:
         """Take what the job has printed; False when no more will come."""
-        while True:
-            try:
-                data = os.read(self.pipe, _CHUNK)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not data:
-                return False
+        while data := _take(self.pipe):
             with contextlib.suppress(OSError):  # a full disk costs output, not the job
                 self.output.append(data)
+        return data is None
 
     def end(self, cause: str) -> None:
         """Ask the group to end; the next call, after a grace, makes it."""
@@ -139,6 +132,16 @@ def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
         os._exit(127)
 
 
+def _take(file: int) -> bytes | None:
+    """What has come, a chunk at most: None when nothing has yet, empty when nothing will."""
+    try:
+        return os.read(file, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
 def _save(path: str, value: dict[str, Any]) -> None:
     """Write a file that is there whole or not at all."""
     with open(path + ".part", "w") as file:  # noqa: PTH123 - as above
@@ -191,20 +194,13 @@ class Supervisor:
 
     def _serve(self, client: socket.socket) -> None:
         """Take and do what a service asks."""
-        waiting = self._clients.get(client)
-        while waiting is not None:
-            try:
-                data = client.recv(_CHUNK)
-            except BlockingIOError:
-                break
-            except OSError:
-                data = b""
-            if not data:
-                self._drop(client)
-                break
-            waiting += data
-        if waiting is None:  # gone while its turn came
+        if client not in self._clients:  # gone while its turn came
             return
+        waiting = self._clients[client]
+        while data := _take(client.fileno()):
+            waiting += data
+        if data is not None:
+            self._drop(client)
         *lines, rest = waiting.split(b"\n")
         waiting[:] = rest
         for line in lines:
