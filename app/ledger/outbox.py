@@ -70,23 +70,20 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
     Returns:
         The launch keys of the forgotten runs, whose output can go as well.
     """
-    old = db.execute(
+    runs = db.execute(
         "SELECT id FROM runs WHERE changed < ? AND state IN ('ignored', 'answered', 'refused')"
         " AND NOT EXISTS (SELECT 1 FROM outbox WHERE run = runs.id AND state IN"
         " ('ready', 'sending', 'sent')) ORDER BY changed LIMIT ?",
         (runs_before, limit),
     ).fetchall()
-    ids = [(row[0],) for row in old]
     keys = [
-        row[0]
-        for run_id in ids
-        for row in db.execute("SELECT key FROM tasks WHERE run = ?", run_id).fetchall()
+        row["key"] for run in runs for row in db.execute("SELECT key FROM tasks WHERE run = ?", run)
     ]
     bury = "INSERT OR IGNORE INTO seen SELECT event_id, state, changed FROM runs WHERE id = ?"
-    db.executemany(bury, ids)
-    db.executemany("DELETE FROM outbox WHERE run = ?", ids)
-    db.executemany("DELETE FROM tasks WHERE run = ?", ids)
-    db.executemany("DELETE FROM runs WHERE id = ?", ids)
+    db.executemany(bury, runs)
+    db.executemany("DELETE FROM outbox WHERE run = ?", runs)
+    db.executemany("DELETE FROM tasks WHERE run = ?", runs)
+    db.executemany("DELETE FROM runs WHERE id = ?", runs)
     db.execute("DELETE FROM seen WHERE at < ?", (seen_before,))
     return keys
 
