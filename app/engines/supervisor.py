@@ -101,7 +101,8 @@ class Job:
             with contextlib.suppress(OSError):
                 os.posix_spawn(self.ender[0], self.ender, self.env)
         self.read()
-        detail = self.channel.recv(_CHUNK).decode(errors="replace")
+        # Ended before it heard that it may begin, a child resets the channel: `recv` would raise.
+        detail = (_take(self.channel.fileno()) or b"").decode(errors="replace")
         self.close()
         code = os.waitstatus_to_exitcode(status)
         cause = "start" if detail else self.cause
