@@ -106,10 +106,11 @@ async def test_no_deadline_is_too_short(yard: Yard) -> None:
     assert ended == Ended(143, "timeout", "ended by signal SIGTERM")
 
 
+@pytest.mark.slow
 async def test_jobs_that_are_ended_before_they_begin_harm_no_others(yard: Yard) -> None:
     late = [
         yard.begin("sleep", "300", key=f"{yard.key}-{number}", deadline=0.0)
-        for number in range(100)
+        for number in range(400)
     ]
     assert {(await job).cause for job in late} == {"timeout"}
 
