@@ -3,7 +3,6 @@
 How a notice looks and how it travels is decided below.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ from pydantic_core import to_json
 
 from app.document.tree import Node, Problem, child, items
 from app.document.typed import Parsed, loaded, validated
+from app.document.watched import Watched
 from app.errors import Permanent
 from app.events import parse
 from app.events.build import Message
@@ -27,7 +27,7 @@ FORWARD = "cloudevent"
 """The channel of FORWARD_URL, which gets what Keptn is sent, whatever the file says."""
 
 CONDITIONS = ("project", "stage", "service", "result", "status")
-_LOG = logging.getLogger(__name__)
+Made = tuple[tuple[Route, ...], dict[str, Notifier]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,13 @@ class Routes:
     def __init__(self, terms: Terms, outbound: Outbound) -> None:
         self._terms = terms
         self._outbound = outbound
-        self._stamp = self._seen()
-        self._now = self._load()  # replaced as a whole, for `announce` runs in another thread
+        self._file = Watched("ROUTES_FILE", terms.file, self._load) if terms.file else None
+        self._without_file = self._made(RoutesFile())
+
+    @property
+    def _now(self) -> Made:
+        """What was last seen; replaced as a whole, for `announce` runs in another thread."""
+        return self._file.value if self._file else self._without_file
 
     @property
     def notifiers(self) -> Mapping[str, Notifier]:
@@ -60,12 +65,8 @@ class Routes:
 
     def refreshed(self) -> Mapping[str, Notifier]:
         """The channels after a look at the file; a broken one is told, and not used."""
-        if self._stamp != (stamp := self._seen()):
-            self._stamp = stamp
-            try:
-                self._now = self._load()
-            except Permanent as error:
-                _LOG.error("the routes stay as they were: %s", error)
+        if self._file:
+            self._file.refreshed()
         return self.notifiers
 
     def announce(self, told: Event | Message) -> list[tuple[str, str]]:
@@ -97,17 +98,11 @@ class Routes:
         event = parse.read(webhook.ready("sample"))
         return _letter(notifier, event, notice.of(event, self._terms.bridge_url), None)
 
-    def _seen(self) -> tuple[int, ...]:
-        """What tells one version of the file from another."""
-        try:
-            found = self._terms.file.stat() if self._terms.file else None
-        except OSError:
-            return (0,)
-        return (found.st_mtime_ns, found.st_size, found.st_ino) if found else ()
+    def _load(self, raw: bytes) -> Made:
+        return self._made(read(raw.decode(), str(self._terms.file)))
 
-    def _load(self) -> tuple[tuple[Route, ...], dict[str, Notifier]]:
+    def _made(self, file: RoutesFile) -> Made:
         terms = self._terms
-        file = read(_text(terms.file), str(terms.file)) if terms.file else RoutesFile()
         forward = Channel.model_construct(
             name=FORWARD, kind="cloudevent", url_from=Address(env="FORWARD_URL")
         )
@@ -173,10 +168,3 @@ def _structured(event: Event) -> str:
     """A foreign event as it came, as far as a door keeps it."""
     whole = event.model_dump(exclude_defaults=True) | {"datacontenttype": "application/json"}
     return to_json(whole, inf_nan_mode="null").decode()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"ROUTES_FILE {path} cannot be read: {type(error).__name__}") from None

@@ -23,7 +23,8 @@ class Watched(Generic[Value]):
         self._path = path
         self._load = load
         self._stamp = self._seen()
-        self._value = self._read()
+        self.value = self._read()
+        """As it was last seen; replaced as a whole, so that any thread may read it."""
         self.fault = ""
         """Why the version that lies there now is not in use; empty when it is."""
 
@@ -32,11 +33,11 @@ class Watched(Generic[Value]):
         if self._stamp != (stamp := self._seen()):
             self._stamp = stamp
             try:
-                self._value, self.fault = self._read(), ""
+                self.value, self.fault = self._read(), ""
             except Permanent as error:
                 self.fault = str(error)
                 _LOG.error("%s stays as it was: %s", self._name, self.fault)
-        return self._value
+        return self.value
 
     def _seen(self) -> tuple[int, ...]:
         """What tells one version of the file from another."""
