@@ -17,7 +17,6 @@ from app.ledger.rows import Run
 from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
-from app.senders import backoff
 
 UNREACHABLE_SECONDS = 540.0
 """How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
@@ -107,7 +106,7 @@ class Worker:
                 return
             except Temporary as error:  # the ledger is full, or an engine is away
                 _LOG.warning("run waits", extra={"cause": str(error)})
-                await self._clock.sleep(backoff(4, self._clock))
+                await self._clock.sleep(self._clock.backoff(4))
                 restarted = True
             except Exception as error:  # noqa: BLE001 - a fault of ours must not hang a sequence
                 _LOG.exception("run failed")
@@ -129,7 +128,7 @@ class Worker:
                 if self._clock.now() - max(run.received, self._began) > UNREACHABLE_SECONDS:
                     decision = Ignore("unreachable", f"gave up: {error}", log=True)
                     break
-                await self._clock.sleep(error.after or backoff(failures, self._clock))
+                await self._clock.sleep(error.after or self._clock.backoff(failures))
         await self._enact(run, decision)
 
     async def _enact(self, run: Run, decision: Decision) -> None:
@@ -175,7 +174,7 @@ class Worker:
                 return await self._api.is_open(errand.event)
             except Temporary as error:
                 failures += 1
-                await self._clock.sleep(error.after or backoff(failures, self._clock))
+                await self._clock.sleep(error.after or self._clock.backoff(failures))
 
     async def _give_up(self, run_id: int, reason: str) -> None:
         """Tell of a fault of ours, and close the run."""
