@@ -185,8 +185,8 @@ def _watch(folder: Path, project: str) -> Iterator[Watch]:
             os.environ.pop(name, None)
         os.environ |= dict.fromkeys(("PORT", "OPS_PORT", "PLANE_PORT"), "0")
         os.environ |= {"DATA_DIR": data, "RUNNER": "process"}
-        os.environ |= {"FORWARD_URL": f"http://127.0.0.1:{receiver.server_port}"}
-        os.environ |= {"TASK_STARTED_WAIT_DURATION": START_TIMEOUT}
+        os.environ["FORWARD_URL"] = f"http://127.0.0.1:{receiver.server_port}"
+        os.environ["TASK_STARTED_WAIT_DURATION"] = START_TIMEOUT
         command = [sys.executable, "-m", "app", "serve", str(folder)]
         log = Path(data, "service.log")
         with log.open("w") as file:

@@ -283,6 +283,18 @@ async def test_a_list_is_read_to_its_last_page_and_its_names_are_relative(api: K
     assert await api.listed(EVENT, "service") == ["a", "b+c%", "d"]
 
 
+async def test_pages_that_lead_back_to_an_earlier_one_end_the_list(api: KeptnApi) -> None:
+    following = {"0": "1", "1": "2", "2": "1"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        page = request.url.params["nextPageKey"]
+        named = {"resources": [{"resourceURI": page}], "nextPageKey": following[page]}
+        return httpx.Response(200, json=named)
+
+    respx.get(LISTING).mock(side_effect=answer)
+    assert await api.listed(EVENT, "service") == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("ask", ["read", "listed"])
 @pytest.mark.parametrize("text", ["404 page not found", '{"code": 404}', "[]"])
 async def test_a_404_that_is_not_keptns_own_says_nothing(
