@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from app.core import Core
 from app.events import parse
@@ -40,6 +41,15 @@ def document(**overrides: Any) -> dict[str, Any]:
 def event(**overrides: Any) -> Event:
     """The same, parsed."""
     return parse.read(document(**overrides))
+
+
+settings.register_profile("fast", max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make fast` looks at fewer of the inputs that are made up than `make test`."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("fast")
 
 
 @pytest.fixture

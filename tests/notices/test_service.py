@@ -27,6 +27,7 @@ def routed(tmp_path: Path, receiver: Receiver, text: str) -> Path:
     return write(tmp_path / "routes.yaml", f"apiVersion: firstmate/v1\n{channel}\n{text}\n")
 
 
+@pytest.mark.slow
 async def test_a_services_files_pages_and_commands_do_not_tell_a_url(
     start: Callable[..., Ship],
     receiver: Receiver,
