@@ -26,7 +26,8 @@ UNAUTHORIZED_SECONDS = 10.0
 DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
 """What is on this machine is reached directly, whatever proxy the environment names."""
 
-_OUR_FAULT = (400, 409, 410, 413, 414, 415, 422, 431)
+_UNAUTHORIZED = (401, 403)
+_AT_FAULT = (400, 404, 409, 410, 413, 414, 415, 422, 431)
 
 
 class NotSent(Temporary):
@@ -136,15 +137,10 @@ def _judge(reply: httpx.Response, place: str, message: str) -> None:
     if reply.is_success:
         return
     text = f"{place}: status {status}{message}"
-    if status in (401, 403):
-        raise NotSent(text, after=UNAUTHORIZED_SECONDS)
-    if status in (404, *_OUR_FAULT):
+    if status in _AT_FAULT:
         raise Refused(text, status, explained=bool(message))
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise NotSent(text, after=_retry_after(reply))
-    if reply.is_server_error:
-        raise Unclear(text, after=_retry_after(reply))
-    raise NotSent(text)
+    after = UNAUTHORIZED_SECONDS if status in _UNAUTHORIZED else _retry_after(reply)
+    raise (Unclear if reply.is_server_error else NotSent)(text, after=after)
 
 
 def _retry_after(reply: httpx.Response) -> float | None:

@@ -50,7 +50,7 @@ def test_each_mode_spoils_one_exchange(
     if mode == "refuse":
         with pytest.raises(httpx.ConnectError):
             one.send("started", path)
-        time.sleep(seconds)
+        time.sleep(2 * seconds)
     assert one.send("started", path).status_code == 200
     assert one.started == counted + 1
 
