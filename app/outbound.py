@@ -62,14 +62,13 @@ class Outbound:
     One for all would look at each of its connections again and again for every request.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self) -> None:
         self._idle: list[httpx.AsyncClient] = []
         self._client = partial(
             httpx.AsyncClient,
             timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
             verify=_trusted(),
             mounts=DIRECT,
-            transport=transport,
         )
 
     async def request(
@@ -104,9 +103,8 @@ class Outbound:
             self._idle.append(client)
         _judge(reply, place, "" if isinstance(url, SecretUrl) else _message(said))
         if method == "GET" and len(said) > LONGEST_REPLY:
-            raise Refused(
-                f"{place}: the reply is longer than {LONGEST_REPLY} bytes", reply.status_code
-            )
+            what = f"the reply is longer than {LONGEST_REPLY} bytes"
+            raise Refused(f"{place}: {what}", reply.status_code)
         return httpx.Response(reply.status_code, content=said)
 
     async def close(self) -> None:
