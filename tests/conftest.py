@@ -1,5 +1,6 @@
 """What most tests of the service start with: an event, a clock, a Keptn, a ledger, a service."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -50,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """`make fast` looks at fewer of the inputs that are made up than `make test`."""
     if config.option.markexpr == "not slow":
         settings.load_profile("fast")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the collector need not look through it ever again."""
+    gc.freeze()
 
 
 @pytest.fixture
