@@ -15,7 +15,7 @@ from app.ledger import outbox, rows
 from app.ledger.rows import Letter
 from app.notifiers.channel import Notifier
 from app.outbound import Refused
-from app.senders import Carrier, Lane, backoff
+from app.senders import Carrier, Lane
 
 PATIENCE = 86_400.0
 """Seconds after which a notice is given up, where it is the channel that fails."""
@@ -88,7 +88,7 @@ class Courier(Carrier):
 
     async def _try_later(self, letter: Letter, error: Exception) -> None:
         now, note = self._clock.now(), str(error)
-        due = max(self._rest(error), now + backoff(letter.attempts + 1, self._clock))
+        due = max(self._rest(error), now + self._clock.backoff(letter.attempts + 1))
         await self._ledger.write(lambda db: outbox.defer(db, letter.id, due, note))
         if letter.written < now - PATIENCE:
             which = "destination = ? AND written < ?"

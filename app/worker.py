@@ -20,7 +20,6 @@ from app.ledger.rows import Run
 from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
-from app.senders import backoff
 
 UNREACHABLE_SECONDS = 540.0
 """How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
@@ -111,7 +110,7 @@ class Worker:
                     await self._perform(run, restarted=restarted)
             except Temporary as error:  # the ledger is full, or an engine is away
                 _LOG.warning("run waits", extra={"cause": str(error)})
-                await self._clock.sleep(backoff(4, self._clock))
+                await self._clock.sleep(self._clock.backoff(4))
                 restarted = True
             run = rows.run(self._ledger.reader, run.id)
 
@@ -139,7 +138,7 @@ class Worker:
                 failures += 1
                 if self._clock.now() > until:
                     raise
-                await self._clock.sleep(error.after or backoff(failures, self._clock))
+                await self._clock.sleep(error.after or self._clock.backoff(failures))
 
     async def _enact(self, run: Run, decision: Decision) -> None:
         now, word = self._clock.now(), _word(decision)

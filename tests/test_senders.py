@@ -171,3 +171,22 @@ async def test_a_letter_that_takes_long_does_not_delay_the_others_next_attempt(
         wire.fail = lambda _: None
         await eventually(lambda: wire.sent.count((failing, "started")) == 2)
         assert (slow, "started") in wire.under_way
+
+
+async def test_a_sender_that_ended_has_nothing_under_way(core: Core) -> None:
+    """For what comes next is that the ledger and the network are closed."""
+
+    class SlowToLetGo(Wire):
+        async def send(self, letter: Letter) -> bool:
+            try:
+                return await super().send(letter)
+            finally:
+                await asyncio.sleep(0.01)
+                self.sent.append((letter.run, "let go"))
+
+    wire = SlowToLetGo()
+    wire.gate.clear()
+    ids = await answered(core, 2)
+    async with sending(core, wire):
+        await eventually(lambda: len(wire.under_way) == 2)
+    assert wire.sent == [(one, "let go") for one in ids]

@@ -94,7 +94,7 @@ def patterns(draw: st.DrawFn) -> tuple[str, str]:
     return whole, made + ("$" if end == len(whole) and draw(st.booleans()) else "")
 
 
-@settings(ANY_TIME, max_examples=300)
+@settings(ANY_TIME, max_examples=3 * ANY_TIME.max_examples)
 @given(patterns())
 def test_a_pattern_made_of_a_real_type_is_never_called_dead(given: tuple[str, str]) -> None:
     whole, pattern = given
