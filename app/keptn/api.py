@@ -1,7 +1,8 @@
 """Where Keptn's APIs are and how a request to them is signed; what the answers mean is not here."""
 
 import base64
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -10,7 +11,14 @@ import httpx
 
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
-from app.outbound import Outbound, Refused, Unclear, json_object
+from app.outbound import Mute, Outbound, Refused, Unclear, json_object, json_value
+
+RESOURCES = "resource-service"
+"""Who serves files; another one did up to Keptn 0.17, which had no sequence executions either."""
+
+_JSON, _NOT_FOUND = "application/json", httpx.codes.NOT_FOUND
+_OTHER = {RESOURCES: (OLDER := "configuration-service"), OLDER: RESOURCES}
+Get = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -34,14 +42,20 @@ class KeptnApi:
     def __init__(self, endpoint: Endpoint, outbound: Outbound) -> None:
         self.endpoint = endpoint
         self._outbound = outbound
+        self._files = RESOURCES
 
     async def send_event(self, body: str) -> None:
         """Hand over one structured CloudEvent."""
-        await self._post(self.endpoint.events, body, "application/cloudevents+json")
+        await self._call("POST", self.endpoint.events, body, "application/cloudevents+json")
 
     async def send_log(self, body: str) -> None:
         """Write to the Uniform log."""
-        await self._post(f"{self.endpoint.base}/controlPlane/v1/log", body, "application/json")
+        await self._call("POST", f"{self.endpoint.base}/controlPlane/v1/log", body)
+
+    async def uniform(self, method: str, path: str, body: Any = None, **params: str) -> Any:
+        """A call to the Uniform, below its registrations; the JSON that it answers with."""
+        url = f"{self.endpoint.base}/controlPlane/v1/uniform/registration{path}"
+        return json_value(await self._call(method, url, json.dumps(body), **params))
 
     async def is_open(self, event: Event) -> bool:
         """Whether Keptn still waits for an answer to this triggered event.
@@ -53,7 +67,7 @@ class KeptnApi:
         try:
             found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
-            return not (error.status == httpx.codes.NOT_FOUND and error.explained)
+            return not (error.status == _NOT_FOUND and error.explained)
         events = found.get("events")
         return isinstance(events, list) and any(
             mapping(one).get("id") == event.id for one in events
@@ -61,6 +75,8 @@ class KeptnApi:
 
     async def executions(self, event: Event) -> list[Any]:
         """The sequence executions of the event's context, as the controller counts them."""
+        if self._files == OLDER:
+            return []
         found = await self._get(
             "controlPlane/v1/sequence-execution",
             project=event.named("project"),
@@ -72,6 +88,7 @@ class KeptnApi:
     async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
         """The events of that type and source that Keptn's datastore has for the context."""
         return await self._entries(
+            self._get,
             "mongodb-datastore/event",
             "events",
             project=event.named("project"),
@@ -84,7 +101,7 @@ class KeptnApi:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
         try:
-            found = await self._get(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
+            found = await self._get_files(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
         except Refused as error:
             _require_absent(error)
             return None
@@ -93,53 +110,70 @@ class KeptnApi:
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
         try:
-            entries = await self._entries(_folder(event, level), "resources")
+            entries = await self._entries(self._get_files, _folder(event, level), "resources")
         except Refused as error:
             _require_absent(error)
             return []
         names = [mapping(entry).get("resourceURI") for entry in entries]
         return [name.lstrip("/") for name in names if isinstance(name, str)]
 
-    async def _post(self, url: str, body: str, media_type: str) -> None:
-        await self._outbound.request(
-            "POST", url, headers=self._headers() | {"content-type": media_type}, content=body
-        )
-
-    async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
+    async def _entries(self, get: Get, path: str, name: str, **params: str) -> list[Any]:
         """What stands under a name on all pages of a listing, to the one that names no next."""
         entries, page, seen = list[Any](), "0", set[str]()
         while page not in seen:
             seen.add(page)
-            found = await self._get(path, **params, pageSize="100", nextPageKey=page)
+            found = await get(path, **params, pageSize="100", nextPageKey=page)
             entries += found.get(name) or ()
             page = str(found.get("nextPageKey") or "0")
         return entries
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
-        reply = await self._outbound.request(
-            "GET", f"{self.endpoint.base}/{path}", headers=self._headers(), params=params
-        )
-        if (found := json_object(reply.content)) is None:
+        said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
+        if (found := json_object(said)) is None:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
-    def _headers(self) -> dict[str, str]:
+    async def _get_files(self, path: str, *, again: bool = True, **params: str) -> dict[str, Any]:
+        """Ask who serves files, by the name that was right last time, else by the other one.
+
+        Only an answer in Keptn's own words shows which one is right; and Keptn may be updated.
+        """
+        asked = self._files
+        try:
+            return await self._get(f"{asked}/v1/{path}", **params)
+        except (Refused, Mute) as error:
+            if isinstance(error, Refused) and (error.explained or error.status != _NOT_FOUND):
+                raise
+            if self._files == asked:  # else somebody found out meanwhile
+                self._files = _OTHER[asked]
+            if not again:
+                raise
+        return await self._get_files(path, again=False, **params)
+
+    async def _call(
+        self, method: str, url: str, body: str | None = None, kind: str = _JSON, **params: str
+    ) -> bytes:
+        """Send a request under our token; what is replied."""
         token = self.endpoint.token()
-        return {"x-token": token} if token else {}
+        headers = {"content-type": kind} | ({"x-token": token} if token else {})
+        reply = await self._outbound.request(
+            method, url, headers=headers, params=params, content=body
+        )
+        return reply.content
 
 
 def _require_absent(error: Refused) -> None:
     """Raise unless Keptn itself says that nothing is there; the 404 of a proxy says nothing."""
-    if error.status != httpx.codes.NOT_FOUND:
+    if error.status != _NOT_FOUND:
         raise error
     if not error.explained:
         raise Unclear(str(error)) from None
 
 
 def _folder(event: Event, level: str) -> str:
-    """Where a level's resources are."""
+    """Where a level's resources are, below the service that has them."""
     parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
-    return f"resource-service/v1/{'/'.join(parts)}/resource"
+    return f"{'/'.join(parts)}/resource"
 
 
 def _resource(found: dict[str, Any], level: str) -> Resource:
