@@ -11,7 +11,12 @@ import time
 
 
 class Clock:
-    """Real time and real chance."""
+    """Real time and real chance.
+
+    `first_delay` and `longest_delay` are the seconds before a second attempt, and before any.
+    """
+
+    first_delay, longest_delay = 0.5, 15.0
 
     def now(self) -> float:
         """Seconds since the epoch; may jump when somebody sets the machine's clock."""
@@ -38,3 +43,8 @@ class Clock:
     def jitter(self) -> float:
         """A factor between 0.5 and 1, so that many retries do not come back together."""
         return 0.5 + random.random() / 2  # noqa: S311 - spreads load, guards nothing
+
+    def backoff(self, failures: int, longest: float | None = None) -> float:
+        """Seconds to wait after so many failures in a row: longer each time, up to `longest`."""
+        pause = self.first_delay * 2.0 ** min(failures - 1, 10)
+        return min(pause, longest or self.longest_delay) * self.jitter()

@@ -115,6 +115,7 @@ class Lifecycle:
         def transact(db: sqlite3.Connection) -> None:
             _move(db, run.id, "planned", now)
             self._send(db, run, build.started(event, self._source, now), now)
+            _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
             self._answer(db, run, event, outcome, now)
 
         await self._ledger.write(transact)
@@ -142,11 +143,8 @@ class Lifecycle:
         """Keep how an attempt at a task ended."""
         text = json.dumps(asdict(self.masks.outcome(outcome)))
         row = replace(row, ended=self._clock.now(), outcome=text)
-        sql = (
-            "UPDATE tasks SET ended = ?, outcome = ?"
-            " WHERE run = ? AND action = ? AND task = ? AND attempt = ?"
-        )
-        values = (row.ended, row.outcome, row.run, *row.place)
+        sql = "UPDATE tasks SET ended = ?, outcome = ? WHERE run = ? AND key = ?"
+        values = (row.ended, row.outcome, row.run, row.key)
         await self._ledger.write(lambda db: db.execute(sql, values).rowcount)
         return row
 
@@ -156,10 +154,9 @@ class Lifecycle:
         outcome = self.masks.outcome(outcome)
 
         def transact(db: sqlite3.Connection) -> None:
+            _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
             if answered:
                 self._answer(db, run, event, outcome, now)
-            else:
-                _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
 
         await self._ledger.write(transact)
         _say(run, f"answered {outcome.status} {outcome.result}" if answered else "ended silently")
@@ -195,8 +192,9 @@ class Lifecycle:
             run = rows.run(db, run_id)
             if changed and run.state == "answered" and run.outcome:
                 outcome = Outcome(**json.loads(run.outcome))
-                message = self._finished(parse.restore(run.event), outcome, now, run.owed - 1)
-                _post(db, run.id, KEPTN, "finished", message.body, now)
+                event, copy = parse.restore(run.event), run.owed - 1
+                message = build.finished(event, self._source, now, outcome, copy)
+                self._send(db, run, message, now, again=True)
 
         await self._ledger.write(transact)
         self.wake()
@@ -204,19 +202,16 @@ class Lifecycle:
     def _answer(
         self, db: sqlite3.Connection, run: Run, event: Event, outcome: Outcome, now: float
     ) -> None:
-        _move(db, run.id, "answered", now, outcome=json.dumps(asdict(outcome)))
-        self._send(db, run, self._finished(event, outcome, now, 0), now)
-        for copy in range(1, rows.run(db, run.id).owed):
-            message = self._finished(event, outcome, now, copy)
-            _post(db, run.id, KEPTN, "finished", message.body, now)
+        for copy in range(rows.run(db, run.id).owed):
+            message = build.finished(event, self._source, now, outcome, copy)
+            self._send(db, run, message, now, again=copy > 0)
 
-    def _finished(self, event: Event, outcome: Outcome, now: float, copy: int) -> Message:
-        return build.finished(event, self._source, now, outcome, copy)
-
-    def _send(self, db: sqlite3.Connection, run: Run, message: Message, now: float) -> None:
-        """Owe Keptn the message, and people what the routes say of it."""
+    def _send(
+        self, db: sqlite3.Connection, run: Run, message: Message, now: float, *, again: bool = False
+    ) -> None:
+        """Owe Keptn the message and, unless it is one more of a kind, people what routes say."""
         _post(db, run.id, KEPTN, message.type.rpartition(".")[2], message.body, now)
-        for destination, body in self._announce(message):
+        for destination, body in () if again else self._announce(message):
             _post(db, run.id, destination, "notice", body, now)
 
 

@@ -143,9 +143,19 @@ class Service:
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
-        served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
+        second = ops.create(self._river.metrics, self._obstacle)
+        served = [(door.app(settings.max_event_bytes), self.door), (second, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
+
+    async def _obstacle(self) -> str:
+        """Why no event can be accepted now; empty when it can."""
+        if self.stopping:
+            return "stopping"
+        try:
+            await self._river.ledger.write(lambda _: None, urgent=False)
+        except LedgerFull as error:
+            return str(error)
+        return ""
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings

@@ -2,60 +2,50 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+NAMESPACE = "firstmate"
+TASK_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 
 
 class Metrics:
     """The counters of one service, on a registry of their own."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        count = self._counter
-        self.accepted = count("accepted", "Events taken: new, duplicate, foreign", "verdict")
-        self.rejected = count("rejected", "Requests refused at the door", "status")
-        self.ignored = count("ignored", "Runs that ended in silence", "reason")
-        self.answered = count("answered", "Runs answered", "status", "result", "reason")
-        self.retried = count("retried", "Tasks that were launched again, by why", "reason")
-        self.reads = count("reads", "Files of Keptn: remembered, or asked for", "answer")
-        self.sent = count("sent", "Messages delivered", "destination", "kind")
-        self.dead = count("dead_letters", "Messages that were given up", "destination")
-        self.doubtful = count(
-            "doubtful",
-            "Messages sent again, or left unconfirmed, because nothing could be asked",
-            "kind",
-        )
-        self.task_seconds = Histogram(
-            "firstmate_task_seconds",
-            "Launch to end of a task",
-            buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 1800),
-            registry=self._registry,
-        )
-        self.plan_seconds = Histogram(
-            "firstmate_plan_seconds",
-            "Acceptance to decision: plan, or the reason why nothing is run",
-            ["decision"],
-            registry=self._registry,
+        registry = self._registry = CollectorRegistry()
+        count = partial(Counter, namespace=NAMESPACE, registry=registry)
+        measure = partial(Histogram, namespace=NAMESPACE, registry=registry)
+        self.accepted = count("accepted", "Events taken: new, duplicate, foreign", ["verdict"])
+        self.rejected = count("rejected", "Requests refused at the door", ["status"])
+        self.ignored = count("ignored", "Runs that ended in silence", ["reason"])
+        self.answered = count("answered", "Runs answered", ["status", "result", "reason"])
+        self.retried = count("retried", "Tasks that were launched again, by why", ["reason"])
+        self.reads = count("reads", "Files of Keptn: remembered, or asked for", ["answer"])
+        self.sent = count("sent", "Messages delivered", ["destination", "kind"])
+        self.dead = count("dead_letters", "Messages that were given up", ["destination"])
+        self.doubtful = count("doubtful", "Messages whose arrival could not be asked for", ["kind"])
+        self.task_seconds = measure("task_seconds", "Launch to end of a task", buckets=TASK_BUCKETS)
+        self.plan_seconds = measure(
+            "plan_seconds", "Acceptance to decision: plan, or why nothing is run", ["decision"]
         )
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody asks for it."""
-        Gauge(f"firstmate_{name}", help_text, registry=self._registry).set_function(read)
+        Gauge(name, help_text, namespace=NAMESPACE, registry=self._registry).set_function(read)
 
     def gauges(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         """Figures by the values of a label, read when somebody asks for them."""
-        self._registry.register(_Labelled(f"firstmate_{name}", help_text, label, read))
+        self._registry.register(_Labelled(f"{NAMESPACE}_{name}", help_text, label, read))
 
     def render(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
-
-    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
-        return Counter(f"firstmate_{name}", help_text, labels, registry=self._registry)
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,3 @@ class _Labelled(Collector):
         for value, figure in self.read().items():
             family.add_metric([value], figure)
         return [family]
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Its name; to register it reads nothing."""
-        return [GaugeMetricFamily(self.name, self.help_text)]

@@ -3,10 +3,11 @@
 The caller says what to send, never how often; nothing of a header or a body gets into an error.
 """
 
+import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -17,12 +18,16 @@ CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 30.0
 """As long as Keptn's own proxies wait for what is behind them."""
 
+LONGEST_REPLY = 20 * 1024 * 1024
+"""Bytes, far more than the largest file that a Keptn project should hold."""
+
 LONGEST_RETRY_AFTER = 300.0
 UNAUTHORIZED_SECONDS = 10.0
 DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
 """What is on this machine is reached directly, whatever proxy the environment names."""
 
-_OUR_FAULT = (400, 409, 410, 413, 414, 415, 422, 431)
+_UNAUTHORIZED = (401, 403)
+_AT_FAULT = (400, 404, 409, 410, 413, 414, 415, 422, 431)
 
 
 class NotSent(Temporary):
@@ -57,14 +62,13 @@ class Outbound:
     One for all would look at each of its connections again and again for every request.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self) -> None:
         self._idle: list[httpx.AsyncClient] = []
         self._client = partial(
             httpx.AsyncClient,
             timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            verify=ssl.create_default_context(),
+            verify=_trusted(),
             mounts=DIRECT,
-            transport=transport,
         )
 
     async def request(
@@ -76,26 +80,32 @@ class Outbound:
         params: Mapping[str, str] | None = None,
         content: str | None = None,
     ) -> httpx.Response:
-        """The reply, when it is a 2xx.
+        """The status and content of the reply, when it is a 2xx.
 
         Raises:
             NotSent: no connection, not authorised, or told to come later.
             Unclear: the connection broke, no reply came in time, or a server failed.
-            Refused: the request itself is at fault, or there is nothing (404).
+            Refused: the request itself is at fault, there is nothing (404), or what was asked for
+                is too long; where something was handed over, only the status counts.
         """
         target, place = url.url if isinstance(url, SecretUrl) else url, _place(url)
         client = self._idle.pop() if self._idle else self._client()
         try:
-            reply = await client.request(
+            async with client.stream(
                 method, target, headers=headers, params=params, content=content
-            )
+            ) as reply:
+                said = await _beginning(reply)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise NotSent(f"{place}: no connection ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unclear(f"{place}: no reply ({type(error).__name__})") from None
         finally:
             self._idle.append(client)
-        return _judge(reply, place, "" if isinstance(url, SecretUrl) else _said(reply))
+        _judge(reply, place, "" if isinstance(url, SecretUrl) else _message(said))
+        if method == "GET" and len(said) > LONGEST_REPLY:
+            what = f"the reply is longer than {LONGEST_REPLY} bytes"
+            raise Refused(f"{place}: {what}", reply.status_code)
+        return httpx.Response(reply.status_code, content=said)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -103,20 +113,32 @@ class Outbound:
             await client.aclose()
 
 
-def _judge(reply: httpx.Response, place: str, said: str) -> httpx.Response:
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom this machine trusts; reading it takes longer than all else that a client needs."""
+    return ssl.create_default_context()
+
+
+async def _beginning(reply: httpx.Response) -> bytes:
+    """The content, or so much of it that it is seen to be too long."""
+    content = bytearray()
+    async for part in reply.aiter_bytes():
+        content += part
+        if len(content) > LONGEST_REPLY:
+            break
+    return bytes(content)
+
+
+def _judge(reply: httpx.Response, place: str, message: str) -> None:
+    """Raise what a reply means that is no 2xx."""
     status = reply.status_code
     if reply.is_success:
-        return reply
-    text = f"{place}: status {status}{said}"
-    if status in (401, 403):
-        raise NotSent(text, after=UNAUTHORIZED_SECONDS)
-    if status in (404, *_OUR_FAULT):
-        raise Refused(text, status, explained=bool(said))
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise NotSent(text, after=_retry_after(reply))
-    if reply.is_server_error:
-        raise Unclear(text, after=_retry_after(reply))
-    raise NotSent(text)
+        return
+    text = f"{place}: status {status}{message}"
+    if status in _AT_FAULT:
+        raise Refused(text, status, explained=bool(message))
+    after = UNAUTHORIZED_SECONDS if status in _UNAUTHORIZED else _retry_after(reply)
+    raise (Unclear if reply.is_server_error else NotSent)(text, after=after)
 
 
 def _retry_after(reply: httpx.Response) -> float | None:
@@ -126,14 +148,19 @@ def _retry_after(reply: httpx.Response) -> float | None:
         return None
 
 
-def _said(reply: httpx.Response) -> str:
+def _message(content: bytes) -> str:
     """The message of Keptn's error body, which never repeats a secret of ours."""
-    try:
-        body: Any = reply.json()
-    except ValueError:
-        return ""
-    found = body.get("message") if isinstance(body, dict) else None
+    found = (json_object(content) or {}).get("message")
     return f" ({found[:200]})" if isinstance(found, str) else ""
+
+
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object that a reply holds; None when it holds something else."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _place(url: str | SecretUrl) -> str:

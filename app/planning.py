@@ -5,7 +5,7 @@ Planning reads; it changes no run, launches nothing, and never waits for a slot.
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from app.clock import Clock
@@ -20,6 +20,8 @@ from app.jobconfig.read import JobConfig, read, readable_event_names
 from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
 from app.ledger.rows import Run
 from app.outbound import Refused
+from app.policy.in_force import Policy
+from app.policy.rules import Terms
 
 LATE_SECONDS = 120.0
 """An event older than this is first asked for: Keptn may have closed it meanwhile."""
@@ -32,7 +34,8 @@ class Plan:
     """What will be done, whatever changes in Keptn: the config's text and the chosen actions.
 
     `answered` is false when all of them are silent: then Keptn hears nothing. `commit` is where
-    the tasks' files are read; without one they are read as they are then.
+    the tasks' files are read; without one they are read as they are then. `policy` is the version
+    of the operator's policy that let it pass, empty where no file says one.
     """
 
     config: str
@@ -41,6 +44,7 @@ class Plan:
     actions: tuple[int, ...]
     answered: bool
     commit: str = ""
+    policy: str = ""
 
     def dump(self) -> str:
         """The plan as text, for the ledger."""
@@ -85,12 +89,18 @@ class Planner:
     """Decides; asks Keptn for what it needs to know."""
 
     def __init__(
-        self, api: Keptn, resources: Source, clock: Clock, owned_tasks: Collection[str]
+        self,
+        api: Keptn,
+        resources: Source,
+        clock: Clock,
+        owned_tasks: Collection[str],
+        policy: Policy | None = None,
     ) -> None:
         self._api = api
         self._resources = resources
         self._clock = clock
         self._owned = owned_tasks
+        self._policy = policy or Policy(Terms())
 
     async def decide(self, run: Run, *, ask_first: bool) -> Decision:
         """What to do about a run.
@@ -113,7 +123,17 @@ class Planner:
             config = read(resource.text, place(resource.level))
         except FileError as error:
             return self._broken(event, resource, error)
-        return _choose(config, event, resource)
+        chosen = _choose(config, event, resource)
+        return self._permitted(chosen, config, run) if isinstance(chosen, Plan) else chosen
+
+    def _permitted(self, plan: Plan, config: JobConfig, run: Run) -> Decision:
+        """The plan, if the operator's policy lets all of it pass: no half of it is ever run."""
+        ruling = self._policy.ruling((config.actions[one] for one in plan.actions), run.project)
+        if not ruling.refusals:
+            return replace(plan, policy=ruling.version)
+        if plan.answered:
+            return errored("policy", ruling.message)
+        return Ignore("policy", ruling.message, log=True)
 
     async def _find_config(self, event: Event) -> Resource | None:
         """The first level that has a config decides; only a clear "not there" leads to the next."""

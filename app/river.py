@@ -6,6 +6,7 @@ No listener, no sender and no loop is here; who drives the river decides when th
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from app import masking
@@ -23,6 +24,8 @@ from app.ledger.store import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
 from app.planning import Keptn, Planner
+from app.policy.in_force import Policy
+from app.policy.rules import Terms
 from app.results import Defaults
 from app.running import Runner
 from app.settings import Settings, comma_list
@@ -50,7 +53,7 @@ class River:
         announce: Announce = lambda _: (),
         engine: Engine | None = None,
     ) -> None:
-        masks = masking.read(settings.mask_patterns_file)
+        masks, policy = masking.read(settings.mask_patterns_file), policy_for(settings)
         self.ledger = Ledger(settings.data_dir)
         self.lifecycle = Lifecycle(self.ledger, clock, settings.source, announce)
         self.lifecycle.masks = masks
@@ -65,7 +68,10 @@ class River:
         supplies = Supplies(Patient(resources, clock), secrets)
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)
         self.runner = Runner(self.engine, self.core, supplies, defaults)
-        self.planner = Planner(captain, resources, clock, settings.owned)
+        self.metrics.gauge(
+            "policy_fault", "1: an older POLICY_FILE is in force", lambda: bool(policy.fault)
+        )
+        self.planner = Planner(captain, resources, clock, settings.owned, policy)
 
     async def close(self) -> None:
         """Let go; what runs goes on."""
@@ -81,7 +87,7 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
         Permanent: what is asked for does not answer, or is not installed.
     """
     jobs, asked, cli = settings.data_dir / "jobs", settings.runner, settings.container_cli
-    if asked == "kubernetes" or (settings.in_cluster and asked == "auto"):
+    if _uses_kubernetes(settings):
         return _on_kubernetes(settings, clock)
     if asked != "process" and (found := find_cli(cli, os.environ)):
         return ContainerEngine(found, jobs, clock, privileged=settings.allow_privileged_jobs)
@@ -91,6 +97,30 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
             " start it, name another one by CONTAINER_CLI, or set RUNNER=process"
         )
     return ProcessEngine(jobs, clock, os.environ)
+
+
+def policy_for(settings: Settings) -> Policy:
+    """What tasks may ask for, by POLICY_FILE and the variables of job-executor.
+
+    Raises:
+        Permanent: one of them cannot be used.
+    """
+    terms = Terms(
+        settings.policy_file,
+        settings.allowed_image_list,
+        settings.allow_privileged_jobs,
+        service_account=settings.default_job_service_account,
+        deadline=settings.task_deadline_seconds,
+    )
+    if _uses_kubernetes(settings):
+        site = _site(settings)
+        terms = replace(terms, namespaces=site.namespaces, resources=site.resources)
+    return Policy(terms)
+
+
+def _uses_kubernetes(settings: Settings) -> bool:
+    asked = settings.runner
+    return asked == "kubernetes" or (settings.in_cluster and asked == "auto")
 
 
 def cluster_for(settings: Settings, clock: Clock) -> "tuple[Cluster, Site]":

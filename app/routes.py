@@ -3,20 +3,17 @@
 How a notice looks and how it travels is decided below.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
-from app.document.scalars import Mark
-from app.document.tree import Problem, compose
-from app.document.typed import FileError, validated
+from app.document.tree import Node, Problem, child, items
+from app.document.typed import Parsed, loaded, validated
+from app.document.watched import Watched
 from app.errors import Permanent
 from app.events import parse
 from app.events.build import Message
@@ -30,7 +27,7 @@ FORWARD = "cloudevent"
 """The channel of FORWARD_URL, which gets what Keptn is sent, whatever the file says."""
 
 CONDITIONS = ("project", "stage", "service", "result", "status")
-_LOG = logging.getLogger(__name__)
+Made = tuple[tuple[Route, ...], dict[str, Notifier]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,13 @@ class Routes:
     def __init__(self, terms: Terms, outbound: Outbound) -> None:
         self._terms = terms
         self._outbound = outbound
-        self._stamp = self._seen()
-        self._now = self._load()  # replaced as a whole, for `announce` runs in another thread
+        self._file = Watched("ROUTES_FILE", terms.file, self._load) if terms.file else None
+        self._without_file = self._made(RoutesFile())
+
+    @property
+    def _now(self) -> Made:
+        """What was last seen; replaced as a whole, for `announce` runs in another thread."""
+        return self._file.value if self._file else self._without_file
 
     @property
     def notifiers(self) -> Mapping[str, Notifier]:
@@ -63,12 +65,8 @@ class Routes:
 
     def refreshed(self) -> Mapping[str, Notifier]:
         """The channels after a look at the file; a broken one is told, and not used."""
-        if self._stamp != (stamp := self._seen()):
-            self._stamp = stamp
-            try:
-                self._now = self._load()
-            except Permanent as error:
-                _LOG.error("the routes stay as they were: %s", error)
+        if self._file:
+            self._file.refreshed()
         return self.notifiers
 
     def announce(self, told: Event | Message) -> list[tuple[str, str]]:
@@ -100,23 +98,16 @@ class Routes:
         event = parse.read(webhook.ready("sample"))
         return _letter(notifier, event, notice.of(event, self._terms.bridge_url), None)
 
-    def _seen(self) -> tuple[int, ...]:
-        """What tells one version of the file from another."""
-        try:
-            found = self._terms.file.stat() if self._terms.file else None
-        except OSError:
-            return (0,)
-        return (found.st_mtime_ns, found.st_size, found.st_ino) if found else ()
+    def _load(self, raw: bytes) -> Made:
+        return self._made(read(raw.decode(), str(self._terms.file)))
 
-    def _load(self) -> tuple[tuple[Route, ...], dict[str, Notifier]]:
+    def _made(self, file: RoutesFile) -> Made:
         terms = self._terms
-        file = read(_text(terms.file), str(terms.file)) if terms.file else RoutesFile()
-        channels, environ = list(file.channels), dict(terms.environ)
-        if terms.forward_url:
-            place = Address(env="FORWARD_URL")
-            environ[place.env] = terms.forward_url
-            forward = Channel.model_construct(name=FORWARD, kind="cloudevent", url_from=place)
-            channels.append(forward)
+        forward = Channel.model_construct(
+            name=FORWARD, kind="cloudevent", url_from=Address(env="FORWARD_URL")
+        )
+        channels = (*file.channels, forward) if terms.forward_url else file.channels
+        environ = {**terms.environ, "FORWARD_URL": terms.forward_url}
         made = {one.name: KINDS[one.kind](one, self._outbound, environ) for one in channels}
         return file.routes, made
 
@@ -127,41 +118,32 @@ def read(text: str, name: str = "routes.yaml") -> RoutesFile:
     Raises:
         FileError: with all problems of the file.
     """
-    tree, problems = compose(text)
-    file, wrong = (None, []) if tree is None else validated(RoutesFile, tree)
-    problems += [*wrong, *(_faults(file, tree) if file else ())]
-    if file is None or problems:
-        raise FileError(name, problems)
-    return file
+    return loaded(text, name, _parsed)
 
 
-def _faults(file: RoutesFile, tree: Any) -> Iterator[Problem]:
+def _parsed(tree: Node) -> Parsed[RoutesFile]:
+    file, problems = validated(RoutesFile, tree)
+    return file, [*problems, *(_faults(file, tree) if file else ())]
+
+
+def _faults(file: RoutesFile, tree: Node) -> Iterator[Problem]:
     """What is wrong though every key by itself is right."""
     if file.api_version != "firstmate/v1":
         yield Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`")
     names = [channel.name for channel in file.channels]
-    for index, name in enumerate(names):
+    channels, routes = items(tree, "channels"), items(tree, "routes")
+    for index, (name, node) in enumerate(zip(names, channels, strict=True)):
         if name in names[:index]:
-            yield _fault(tree, f"a second channel `{name}`", "channels", index)
-        yield from _unknown_names(tree, file.channels[index], "channels", index)
-    for index, route in enumerate(file.routes):
+            yield Problem(*node.mark, f"a second channel `{name}`")
+    for route, node in zip(file.routes, routes, strict=True):
         if not route.channels:
-            yield _fault(tree, "a route needs `channels` to go to", "routes", index)
-        for number, name in enumerate(route.channels):
+            yield Problem(*node.mark, "a route needs `channels` to go to")
+        for name, at in zip(route.channels, items(node, "channels"), strict=True):
             if name not in names:
-                what = f"there is no channel `{name}` in this file"
-                yield _fault(tree, what, "routes", index, "channels", number)
-        yield from _unknown_names(tree, route, "routes", index)
-
-
-def _unknown_names(tree: Any, part: Channel | Route, key: str, index: int) -> Iterator[Problem]:
-    if part.template is not None:
-        yield from template.problems(tree[key][index]["template"], notice.NAMES)
-
-
-def _fault(tree: Any, what: str, *place: str | int) -> Problem:
-    mark: Mark = reduce(getitem, place, tree).mark
-    return Problem(*mark, what)
+                yield Problem(*at.mark, f"there is no channel `{name}` in this file")
+    for node in (*channels, *routes):
+        if (written := child(node, "template")) is not None:
+            yield from template.problems(written, notice.NAMES)
 
 
 def _matches(route: Route, facts: Notice) -> bool:
@@ -186,10 +168,3 @@ def _structured(event: Event) -> str:
     """A foreign event as it came, as far as a door keeps it."""
     whole = event.model_dump(exclude_defaults=True) | {"datacontenttype": "application/json"}
     return to_json(whole, inf_nan_mode="null").decode()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"ROUTES_FILE {path} cannot be read: {type(error).__name__}") from None

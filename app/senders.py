@@ -9,7 +9,6 @@ import logging
 from collections.abc import Hashable, Iterable, Sequence
 
 from app import boundaries, log
-from app.clock import Clock
 from app.core import Core
 from app.errors import Permanent, Temporary
 from app.ledger import outbox, rows
@@ -22,7 +21,6 @@ SETTLE_SECONDS = 2.0
 LOOKUP_PATIENCE = 120.0
 """Seconds after which a Keptn that takes requests but cannot tell what arrived counts as mute."""
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 Lane = Hashable
 """Letters of one lane go one after the other."""
 
@@ -92,9 +90,10 @@ class Carrier(abc.ABC):
                 self._woken.clear()
                 self._pick_up()
                 await self._clock.wait(self._woken, self._idle_seconds())
-        finally:
-            for task in self._carrying.values():
+        finally:  # nothing may be under way any more when the ledger and the network are closed
+            for task in (under_way := list(self._carrying.values())):
                 task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     @property
     def _limit(self) -> int:
@@ -102,10 +101,10 @@ class Carrier(abc.ABC):
 
     def _pick_up(self) -> None:
         """Start what is due, within the limit; while the destination fails, one at a time."""
-        now, busy, limit = self._clock.now(), len(self._carrying), self._limit
-        if busy >= limit or now < self._not_before:
+        busy, limit = len(self._carrying), self._limit
+        if busy >= limit or self._clock.tick() < self._not_before:
             return
-        for lane, letter in self._due(now, limit + busy):
+        for lane, letter in self._due(self._clock.now(), limit + busy):
             if lane not in self._carrying and len(self._carrying) < limit:
                 task = asyncio.create_task(self._carry(lane, letter), name=f"send {letter.kind}")
                 self._carrying[lane] = task
@@ -114,42 +113,42 @@ class Carrier(abc.ABC):
         """Until when there is nothing to do; a destination that rests is not even looked at."""
         if len(self._carrying) >= self._limit:
             return None
+        if (rest := self._not_before - self._clock.tick()) > 0:
+            return rest
         now = self._clock.now()
-        if now < self._not_before:
-            return self._not_before - now
-        due = rows.next_due(self._ledger.reader, self.name)
+        due = rows.next_due(self._ledger.reader, self.name, now)
         # What is due is under way, or waits for its lane's earlier letter; others may come due.
-        return None if due is None else max(due - now, 0.0) or FIRST_DELAY
+        return None if due is None else max(due - now, 0.0) or self._clock.first_delay
 
     async def _carry(self, lane: Lane, letter: Letter) -> None:
-        run, begun = rows.run(self._ledger.reader, letter.run), self._clock.now()
         words = {"kind": letter.kind, "destination": self.name, "state": letter.state}
         try:
+            run, begun = rows.run(self._ledger.reader, letter.run), self._clock.now()
             with log.bound(run=run.id, event=run.event_id, context=run.context):
                 await self._advance(letter)
                 self._core.tracer.ended("send", run, begun, self._clock.now(), **words)
         except Temporary as error:  # the ledger is full: the letter stays as it is
             _LOG.warning("letter waits", extra={"run": letter.run, "cause": str(error)})
-            await self._clock.sleep(FIRST_DELAY)
+            await self._clock.sleep(self._clock.first_delay)
         except Exception:  # noqa: BLE001 - one letter's fault must not stop the others
             _LOG.exception("letter failed", extra={"run": letter.run, "kind": letter.kind})
-            await self._clock.sleep(LONGEST_DELAY)
+            await self._clock.sleep(self._clock.longest_delay)
         finally:
             del self._carrying[lane]
             self._woken.set()
 
     def _rest(self, error: Exception) -> float:
         """The destination fails: leave it alone for a while; until when."""
-        now = self._clock.now()
+        now = self._clock.tick()
         if now >= self._resting_until:  # what was under way together fails together: counted once
             self._failures += 1
             if self._failures == 1:
                 _LOG.warning("%s does not take messages", self.name, extra={"cause": str(error)})
         asked = error.after if isinstance(error, Temporary) else None
-        pause = asked or backoff(self._failures, self._clock)
+        pause = asked or self._clock.backoff(self._failures)
         self._resting_until = max(self._resting_until, now + pause)
         self._not_before = max(self._not_before, self._resting_until)
-        return self._resting_until
+        return self._clock.now() + self._resting_until - now
 
 
 class Sender(Carrier):
@@ -224,8 +223,7 @@ class Sender(Carrier):
 
     def _unconfirmed(self, run_id: int) -> list[Letter]:
         letters = rows.letters(self._ledger.reader, run_id)
-        ours = [one for one in letters if one.destination == self.name]
-        return [one for one in ours if one.state == "sent"]
+        return [one for one in letters if (one.destination, one.state) == (self.name, "sent")]
 
     async def _doubt(self, letter: Letter) -> bool:
         """Nobody can tell: what was accepted is left at that, all else goes again."""
@@ -257,11 +255,10 @@ class Sender(Carrier):
     async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
         """Close the letter, or, accepted without proof, look again after a while."""
         now = self._clock.now()
-        again = min(SETTLE_SECONDS * (1 + letter.attempts), LONGEST_DELAY)
+        again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
         if state == "done":
             self._core.metrics.sent.labels(self.name, letter.kind).inc()
-        given = (letter.id, state, now, note, again)
-        await self._ledger.write(lambda db: outbox.settle(db, *given))
+        await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, note, again))
 
     async def _turn_down(self, letter: Letter, error: Refused) -> None:
         """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
@@ -279,15 +276,10 @@ class Sender(Carrier):
     async def _leave_open(
         self, letter: Letter, error: Temporary, *, sent: float | None = None
     ) -> None:
-        pause = error.after or backoff(letter.attempts + 1, self._clock)
+        pause = error.after or self._clock.backoff(letter.attempts + 1)
         due, note = self._clock.now() + pause, str(error)
         await self._ledger.write(lambda db: outbox.leave_open(db, letter.id, due, note, sent))
 
     def _age(self, letter: Letter) -> float:
         """Seconds since the letter was last on its way."""
         return self._clock.now() - (letter.sent or letter.written)
-
-
-def backoff(failures: int, clock: Clock) -> float:
-    """Seconds to wait after so many failures in a row."""
-    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY) * clock.jitter()

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     """The docker or podman to use, by name or path. Empty: the first one that answers."""
     allow_privileged_jobs: bool = False
     """Whether a job may have `privileged: true` in its securityContext."""
+    allowed_image_list: str = ""
+    """Patterns of the images that tasks may use, comma-separated. Empty: all images."""
+    policy_file: Path | None = None
+    """File that says what tasks may ask for (`policy.yaml`); read again when it changes."""
     max_running: int = Field(0, ge=0)
     """How many runs may work at the same time. 0: 500 with Kubernetes, 16 with containers, else the
     larger of 8 and 4 for each core."""

@@ -5,6 +5,9 @@ What is done for a run stands in `app.planning` and `app.running`; only this roo
 
 import asyncio
 import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from app import log
 from app.core import Core
@@ -17,12 +20,12 @@ from app.ledger.rows import Run
 from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
-from app.senders import backoff
 
 UNREACHABLE_SECONDS = 540.0
 """How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
 
 PLANNING_AT_ONCE = 64
+Answer = TypeVar("Answer")
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,11 +35,10 @@ class Worker:
     def __init__(
         self, core: Core, api: KeptnApi, planner: Planner, runner: Runner, slots: int
     ) -> None:
+        self._core = core
         self._ledger = core.ledger
         self._lifecycle = core.lifecycle
         self._clock = core.clock
-        self._metrics = core.metrics
-        self._tracer = core.tracer
         self._api = api
         self._planner = planner
         self._runner = runner
@@ -63,17 +65,15 @@ class Worker:
 
     def take(self, run_id: int, *, restarted: bool = False) -> None:
         """Drive a run from here to its end."""
-        task = asyncio.create_task(self._drive(run_id, restarted), name=f"run {run_id}")
-        self._tasks[run_id] = task
+        drive = self._drive(run_id, restarted=restarted)
+        self._tasks[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
         task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
 
     async def refuse(self, run_id: int, reason: str) -> None:
         """Keptn does not want an answer from us: end what runs, close the run."""
-        errand = self._errands.get(run_id)
-        if errand:
+        if errand := self._errands.get(run_id):
             await self._runner.cancel(errand, reason)
-        task = self._tasks.get(run_id)
-        if task:
+        if task := self._tasks.get(run_id):
             task.cancel()
         await self._lifecycle.refuse(run_id, reason)
 
@@ -89,63 +89,72 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _drive(self, run_id: int, restarted: bool) -> None:  # noqa: FBT001 - private
+    async def _drive(self, run_id: int, *, restarted: bool) -> None:
         run = rows.run(self._ledger.reader, run_id)
         with log.bound(run=run_id, event=run.event_id, context=run.context):
-            await self._drive_on(run_id, restarted)
-
-    async def _drive_on(self, run_id: int, restarted: bool) -> None:  # noqa: FBT001 - private
-        while True:
             try:
-                run = rows.run(self._ledger.reader, run_id)
-                if run.state == "received":
-                    await self._plan(run, restarted)
-                    run = rows.run(self._ledger.reader, run_id)
-                if run.state in ("planned", "running"):
-                    await self._perform(run, restarted)
+                await self._advance(run, restarted=restarted)
             except Stopping:
-                return
-            except Temporary as error:  # the ledger is full, or an engine is away
-                _LOG.warning("run waits", extra={"cause": str(error)})
-                await self._clock.sleep(backoff(4, self._clock))
-                restarted = True
+                pass
             except Exception as error:  # noqa: BLE001 - a fault of ours must not hang a sequence
                 _LOG.exception("run failed")
                 await self._give_up(run_id, f"internal error: {type(error).__name__}")
-                return
-            else:
-                return
 
-    async def _plan(self, run: Run, ask_first: bool) -> None:  # noqa: FBT001 - private
+    async def _advance(self, run: Run, *, restarted: bool) -> None:
+        """Do what its state asks for, until there is nothing left to do."""
+        while run.state in ("received", "planned", "running"):
+            try:
+                if run.state == "received":
+                    await self._plan(run, restarted=restarted)
+                else:
+                    await self._perform(run, restarted=restarted)
+            except Temporary as error:  # the ledger is full, or an engine is away
+                _LOG.warning("run waits", extra={"cause": str(error)})
+                await self._clock.sleep(self._clock.backoff(4))
+                restarted = True
+            run = rows.run(self._ledger.reader, run.id)
+
+    async def _plan(self, run: Run, *, restarted: bool) -> None:
         """Decide, again and again while Keptn cannot be reached."""
+
+        async def decide() -> Decision:
+            async with self._planning:
+                return await self._planner.decide(run, ask_first=restarted)
+
+        try:
+            until = max(run.received, self._began) + UNREACHABLE_SECONDS
+            decision = await self._insist(decide, until)
+        except Temporary as error:
+            decision = Ignore("unreachable", f"gave up: {error}", log=True)
+        await self._enact(run, decision)
+
+    async def _insist(self, ask: Callable[[], Awaitable[Answer]], until: float) -> Answer:
+        """Ask Keptn again and again while it cannot be reached, and no more after a time."""
         failures = 0
         while True:
             try:
-                async with self._planning:
-                    decision = await self._planner.decide(run, ask_first=ask_first)
-                break
+                return await ask()
             except Temporary as error:
                 failures += 1
-                if self._clock.now() - max(run.received, self._began) > UNREACHABLE_SECONDS:
-                    decision = Ignore("unreachable", f"gave up: {error}", log=True)
-                    break
-                await self._clock.sleep(error.after or backoff(failures, self._clock))
-        await self._enact(run, decision)
+                if self._clock.now() > until:
+                    raise
+                await self._clock.sleep(error.after or self._clock.backoff(failures))
 
     async def _enact(self, run: Run, decision: Decision) -> None:
         now, word = self._clock.now(), _word(decision)
-        self._metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
-        self._tracer.ended("plan", run, run.received, now, decision=word)
+        metrics = self._core.metrics
+        metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
+        self._core.tracer.ended("plan", run, run.received, now, decision=word)
         if isinstance(decision, Ignore):
-            self._metrics.ignored.labels(decision.code).inc()
+            metrics.ignored.labels(decision.code).inc()
             await self._lifecycle.ignore(run, decision.reason, log=decision.log)
         elif isinstance(decision, Outcome):
-            self._metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
+            metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
             await self._lifecycle.refuse_plan(run, decision)
         else:
             await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
 
-    async def _perform(self, run: Run, restarted: bool) -> None:  # noqa: FBT001 - private
+    async def _perform(self, run: Run, *, restarted: bool) -> None:
         async with self._slots:
             errand = self._errands[run.id] = self._runner.begin(run)
             unheard = self._is_unheard(run)
@@ -169,13 +178,7 @@ class Worker:
 
     async def _is_open(self, errand: Errand) -> bool:
         """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
-        failures = 0
-        while True:
-            try:
-                return await self._api.is_open(errand.event)
-            except Temporary as error:
-                failures += 1
-                await self._clock.sleep(error.after or backoff(failures, self._clock))
+        return await self._insist(lambda: self._api.is_open(errand.event), math.inf)
 
     async def _give_up(self, run_id: int, reason: str) -> None:
         """Tell of a fault of ours, and close the run."""

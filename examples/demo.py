@@ -94,9 +94,8 @@ class Watch:
                 self._show_output(event["triggeredid"])
             if event["id"] not in self.shown:
                 self.shown.add(event["id"])
-                click.echo(
-                    f"  {event['time'][11:23]} {chain[-1]:22} by {event['source']}{_result(event)}"
-                )
+                told = f"{chain[-1]:22} by {event['source']}{_result(event)}"
+                click.echo(f"  {event['time'][11:23]} {told}")
             if kind == "started":
                 self._show_output(event["triggeredid"])
         return chain
@@ -126,9 +125,8 @@ def run() -> int:
         good &= _answered(watch, "action", watch.trigger("remediation", data))
         click.echo("\n== A remediation action that nobody supports ==")
         good &= _silent(watch, watch.trigger("remediation", "action.action=reboot-the-moon"))
-    click.echo(
-        "\nAll chains are what they should be." if good else "\nThis is not as it should be."
-    )
+    verdict = "All chains are what they should be." if good else "This is not as it should be."
+    click.echo(f"\n{verdict}")
     return 0 if good else 1
 
 
@@ -185,8 +183,8 @@ def _watch(folder: Path, project: str) -> Iterator[Watch]:
             os.environ.pop(name, None)
         os.environ |= dict.fromkeys(("PORT", "OPS_PORT", "PLANE_PORT"), "0")
         os.environ |= {"DATA_DIR": data, "RUNNER": "process"}
-        os.environ |= {"FORWARD_URL": f"http://127.0.0.1:{receiver.server_port}"}
         os.environ |= {"TASK_STARTED_WAIT_DURATION": START_TIMEOUT}
+        os.environ |= {"FORWARD_URL": f"http://127.0.0.1:{receiver.server_port}"}
         command = [sys.executable, "-m", "app", "serve", str(folder)]
         log = Path(data, "service.log")
         with log.open("w") as file:

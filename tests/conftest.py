@@ -1,5 +1,6 @@
 """What most tests of the service start with: an event, a clock, a Keptn, a ledger, a service."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from app.core import Core
 from app.events import parse
@@ -40,6 +42,20 @@ def document(**overrides: Any) -> dict[str, Any]:
 def event(**overrides: Any) -> Event:
     """The same, parsed."""
     return parse.read(document(**overrides))
+
+
+settings.register_profile("fast", max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make fast` looks at fewer of the inputs that are made up than `make test`."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("fast")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the collector need not look through it ever again."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Ship:
         self.service = Service(loaded, clock=clock, engine=engine)
         self.door = serving.url(self.service.door)
         self.ops = serving.url(self.service.ops)
-        self.http = httpx.AsyncClient(trust_env=False)
+        self.http = httpx.AsyncClient(trust_env=False, verify=False)
         self._reader = store.connect(data_dir / store.FILE_NAME, read_only=True)
         self._life = asyncio.create_task(self.service.run())
 

@@ -5,6 +5,14 @@ import asyncio
 import pytest
 
 from app.clock import Clock
+from tests.clocks import FastClock
+
+
+def test_pauses_double_from_half_a_second_to_the_longest() -> None:
+    clock = FastClock()
+    pauses = [clock.backoff(failures) / clock.jitter() for failures in (1, 2, 3, 5, 6, 9999)]
+    assert pauses == [0.5, 1, 2, 8, 15, 15]
+    assert clock.backoff(9, longest=5) / clock.jitter() == 5
 
 
 async def test_waiting_ends_at_the_event_or_at_the_time() -> None:

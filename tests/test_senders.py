@@ -132,6 +132,18 @@ async def test_while_the_destination_fails_one_letter_goes_at_a_time(
         await eventually(lambda: len(set(wire.sent)) == 22)
 
 
+async def test_a_clock_that_is_set_back_keeps_no_letter_waiting(
+    core: Core, wire: Wire, clock: FastClock
+) -> None:
+    wire.fail = lambda _: NotSent("away")
+    await answered(core, 1)
+    async with sending(core, wire):
+        await eventually(lambda: len(wire.sent) >= 2)
+        clock.skip(-86400)
+        wire.fail = lambda _: None
+        await eventually(lambda: len(set(wire.sent)) == 2)
+
+
 async def test_what_was_accepted_without_proof_is_sent_again_until_it_is_there(
     core: Core, wire: Wire
 ) -> None:
@@ -171,3 +183,22 @@ async def test_a_letter_that_takes_long_does_not_delay_the_others_next_attempt(
         wire.fail = lambda _: None
         await eventually(lambda: wire.sent.count((failing, "started")) == 2)
         assert (slow, "started") in wire.under_way
+
+
+async def test_a_sender_that_ended_has_nothing_under_way(core: Core) -> None:
+    """For what comes next is that the ledger and the network are closed."""
+
+    class SlowToLetGo(Wire):
+        async def send(self, letter: Letter) -> bool:
+            try:
+                return await super().send(letter)
+            finally:
+                await asyncio.sleep(0.01)
+                self.sent.append((letter.run, "let go"))
+
+    wire = SlowToLetGo()
+    wire.gate.clear()
+    ids = await answered(core, 2)
+    async with sending(core, wire):
+        await eventually(lambda: len(wire.under_way) == 2)
+    assert wire.sent == [(one, "let go") for one in ids]

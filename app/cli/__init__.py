@@ -97,7 +97,7 @@ def logs(run: str, follow: bool) -> None:  # noqa: FBT001 - click's way
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @as_json
 def check(files: tuple[Path, ...], cluster: bool, strict: bool, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """Check job configs, shipyards and routes: FILES, or all of the project in this folder."""
+    """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
     from app.cli import checking  # noqa: PLC0415 - see above
 
     if cluster and files:
@@ -115,7 +115,7 @@ def check(files: tuple[Path, ...], cluster: bool, strict: bool, as_json: bool) -
 
 
 @main.command()
-@click.argument("kind", default="jobconfig", type=click.Choice(["jobconfig", "routes"]))
+@click.argument("kind", default="jobconfig", type=click.Choice(["jobconfig", "routes", "policy"]))
 def schema(kind: str) -> None:
     """Print the JSON Schema of a kind of file, for editors."""
     from app.cli import checking  # noqa: PLC0415 - see above

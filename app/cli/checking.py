@@ -22,10 +22,11 @@ from app.errors import Permanent
 from app.events import grammar
 from app.jobconfig import editor
 from app.jobconfig.findings import examine
-from app.jobconfig.patterns import name_matches
+from app.jobconfig.match import name_matches
 from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
 from app.plane.validation import Refused
+from app.policy import rules
 from app.tasks.files import checked
 
 Told = Iterator[tuple[str, Problem]]
@@ -105,10 +106,10 @@ class Check:
                 yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
 
     def _routes(self, path: Path, text: str, _: Node) -> Told:
-        try:
-            routes.read(text, str(path))
-        except FileError as error:
-            yield from (("error", one) for one in error.found)
+        return _refused(routes.read, path, text)
+
+    def _policy(self, path: Path, text: str, _: Node) -> Told:
+        return _refused(rules.read, path, text)
 
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
@@ -152,23 +153,33 @@ def schema(kind: str) -> str:
     """The JSON Schema of a kind of file."""
     if kind == "jobconfig":
         return json.dumps(editor.schema(), indent=2)
-    return json.dumps(editor.loosened(RoutesFile.model_json_schema()), indent=2)
+    model = {"routes": RoutesFile, "policy": rules.PolicyFile}[kind]
+    return json.dumps(editor.loosened(model.model_json_schema()), indent=2)
 
 
 def _project(folder: Path) -> list[Path]:
-    operators = (folder / name for name in ("shipyard.yaml", "routes.yaml"))
+    operators = (folder / name for name in ("shipyard.yaml", "routes.yaml", "policy.yaml"))
     found = [*filter(Path.is_file, operators), *Layout(folder).configs()]
     if not found:
         raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
     return found
 
 
+def _refused(read: Callable[[str, str], object], path: Path, text: str) -> Told:
+    """Why the service would not take the file."""
+    try:
+        read(text, str(path))
+    except FileError as error:
+        yield from (("error", one) for one in error.found)
+
+
 def _kind(tree: Node, name: str) -> str:
     """What a file is, by its content; where that says nothing, by its name."""
     keys = tree.keys() if isinstance(tree, Mapping) else set()
     telling = {"actions": "jobconfig", "spec": "shipyard", "channels": "routes", "routes": "routes"}
+    telling |= dict.fromkeys(("rules", "projects"), "policy")
     by_content = (kind for key, kind in telling.items() if key in keys)
-    by_name = (kind for kind in ("shipyard", "routes") if kind in name)
+    by_name = (kind for kind in ("shipyard", "routes", "policy") if kind in name)
     return next(chain(by_content, by_name), "jobconfig")
 
 

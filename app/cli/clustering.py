@@ -19,7 +19,7 @@ from app.keptn.api import KeptnApi
 from app.keptn.uniform import Integration
 from app.main import endpoint_for, routes_for
 from app.outbound import Outbound, Refused
-from app.river import cluster_for, own_namespace
+from app.river import cluster_for, own_namespace, policy_for
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ async def _everything(given: Settings, clock: Clock, outbound: Outbound) -> Asyn
     masks = given.mask_patterns_file
     yield await _claim("settings", "go together", asyncio.to_thread(reading.check, given))
     yield await _claim("routes", "can be read", asyncio.to_thread(routes_for, given, outbound))
+    yield await _claim("policy", "can be read", asyncio.to_thread(policy_for, given))
     yield await _claim("mask patterns", "can be read", asyncio.to_thread(masking.read, masks))
     try:
         cluster, site = cluster_for(given, clock)

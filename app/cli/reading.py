@@ -124,6 +124,8 @@ def why(event_id: str, *, as_json: bool) -> str:
     lines += [
         f"  {run.type} for {run.project}/{run.stage}/{run.service}, {timestamp(run.received)}"
     ]
+    if run.outcome and not tasks:
+        lines.append(f"  nothing was launched: {json.loads(run.outcome)['message']}")
     lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
     for letter in letters:
         note = f" ({letter.note})" if letter.note else ""

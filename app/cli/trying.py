@@ -75,7 +75,8 @@ class Trial:
         decision = await self._river.planner.decide(self._run(number), ask_first=False)
         if isinstance(decision, Ignore):
             raise Permanent(f"{decision.reason}; nothing would be sent")
-        assert isinstance(decision, Plan)  # noqa: S101 - the config was read before
+        if not isinstance(decision, Plan):
+            raise Permanent(decision.message)
         await self._river.lifecycle.plan(
             self._run(number), decision.dump(), answered=decision.answered
         )

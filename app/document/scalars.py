@@ -39,6 +39,11 @@ class Scalar:
         """What the scalar means where no type is asked for."""
         return resolve(self.text) if self.plain else self.text
 
+    @property
+    def as_text(self) -> str:
+        """What the scalar means where a text is asked for: its spelling, and nothing for null."""
+        return "" if self.value is None else self.text
+
     def __str__(self) -> str:
         if self.value is None:
             return "null"

@@ -3,7 +3,7 @@
 No key or type of any file is known here; a scalar gets its meaning where its type is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Union
 
 import yaml
@@ -37,7 +37,9 @@ class Mapping(dict[str, "Node"]):
 class Sequence(list["Node"]):
     """A list with its place."""
 
-    mark: Mark
+    def __init__(self, mark: Mark, items: Iterable["Node"]) -> None:
+        super().__init__(items)
+        self.mark = mark
 
     def __str__(self) -> str:
         return "a list"
@@ -75,9 +77,14 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
         return None, [Problem(*(_mark(mark) if mark else (1, 1)), f"no valid YAML: {what}")]
 
 
+def child(node: Node, key: str) -> Node | None:
+    """What stands below a key; None where this is no mapping, or has no such key."""
+    return node.get(key) if isinstance(node, Mapping) else None
+
+
 def items(node: Node, key: str) -> list[Node]:
     """What is listed below a key of a mapping; nothing where there is no such list."""
-    found = node.get(key) if isinstance(node, Mapping) else None
+    found = child(node, key)
     return found if isinstance(found, Sequence) else []
 
 
@@ -114,9 +121,7 @@ class _Composer:
             case yaml.MappingStartEvent():
                 return self._mapping(Mapping(mark), depth)
             case yaml.SequenceStartEvent():
-                sequence = Sequence(self._node(item, depth) for item in self._items())
-                sequence.mark = mark
-                return sequence
+                return Sequence(mark, (self._node(item, depth) for item in self._items()))
             case yaml.ScalarEvent():
                 tag = (event.tag or "").removeprefix("tag:yaml.org,2002:")
                 if tag == "binary":
@@ -146,7 +151,7 @@ class _Composer:
                 for source in reversed(value) if isinstance(value, Sequence) else [value]:
                     mapping.merge(source)
             else:
-                name = "" if key.value is None else key.text
+                name = key.as_text
                 if name in written:
                     twice = f"key `{shown(name)}` is written twice"
                     self.problems.append(Problem(*key.mark, twice))

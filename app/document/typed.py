@@ -15,10 +15,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from app.document.scalars import Mark, Scalar, shown
-from app.document.tree import Node, Problem
+from app.document.tree import Node, Problem, compose
 from app.errors import Permanent
 
 Model = TypeVar("Model", bound="Part")
+Parsed = tuple[Model | None, list[Problem]]
+"""The model of a file, where one can be made of it, and all that is wrong with the file."""
 
 # What pydantic's error types, up to their first underscore, ask for.
 _WANTED = {
@@ -48,7 +50,7 @@ def _whole(scalar: Scalar) -> Any:
 AS_WHOLE = _scalar(_whole)
 """Reads the scalar of a number with a range of its own, as `Int32` does."""
 
-AS_TEXT = _scalar(lambda scalar: "" if scalar.value is None else scalar.text)
+AS_TEXT = _scalar(lambda scalar: scalar.as_text)
 """Reads the scalar of a Literal, as in `Annotated[Literal["a", "b"], AS_TEXT]`."""
 
 Text = Annotated[str, AS_TEXT]
@@ -87,19 +89,30 @@ class Part(BaseModel):
     @classmethod
     def _null_is_default(cls, node: Any) -> Any:
         if not isinstance(node, dict):
-            return {} if is_null(node) else node
+            return {} if _is_null(node) else node
         known = {field.alias for field in cls.model_fields.values()}
-        return {key: node[key] for key in node if key not in known or not is_null(node[key])}
+        return {key: node[key] for key in node if key not in known or not _is_null(node[key])}
 
 
-def is_null(node: Any) -> bool:
+def _is_null(node: Any) -> bool:
     """Whether there stands null, or nothing."""
     return isinstance(node, Scalar) and node.value is None
 
 
-def validated(
-    model: type[Model], tree: Node, *, strict: bool = True
-) -> tuple[Model | None, list[Problem]]:
+def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Model]]) -> Model:
+    """What a reader of trees makes of a text; `name` stands in front of each problem.
+
+    Raises:
+        FileError: with all problems of the file.
+    """
+    tree, problems = compose(text)
+    model, wrong = (None, []) if tree is None else parsed(tree)
+    if model is None or problems or wrong:
+        raise FileError(name, [*problems, *wrong])
+    return model
+
+
+def validated(model: type[Model], tree: Node, *, strict: bool = True) -> Parsed[Model]:
     """The tree as this model, or what is wrong with it; unknown keys are wrong if it is strict.
 
     A validator of the model tells a fault and its remedy by the text of its ValueError.

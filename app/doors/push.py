@@ -4,6 +4,7 @@ import hmac
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -23,23 +24,19 @@ RETRY_SECONDS = "5"
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Door:
-    """Takes events in structured or binary mode; 202 only after the event is on disk."""
+    """Takes events in structured or binary mode; 202 only after the event is on disk.
 
-    def __init__(
-        self,
-        lifecycle: Lifecycle,
-        metrics: Metrics,
-        take: Callable[[int], None],
-        token: str,
-        *,
-        loopback: bool,
-    ) -> None:
-        self._lifecycle = lifecycle
-        self._metrics = metrics
-        self._take = take
-        self._token = token.encode()
-        self._loopback = loopback
+    `take` is told of each new run. Who pushes must show `token`, if there is one, and, where the
+    door is on `loopback`, mean this machine.
+    """
+
+    lifecycle: Lifecycle
+    metrics: Metrics
+    take: Callable[[int], None]
+    token: str = field(repr=False)
+    loopback: bool = field(kw_only=True)
 
     def app(self, max_event_bytes: int) -> FastAPI:
         """The web application of the door."""
@@ -57,7 +54,7 @@ class Door:
             return self._refuse(*refusal)
         body = await request.body()
         try:
-            verdict, run_id = await self._lifecycle.accept(parse.parse(request.headers, body))
+            verdict, run_id = await self.lifecycle.accept(parse.parse(request.headers, body))
         except BadEvent as error:
             return self._refuse(400, str(error))
         except LedgerFull as error:
@@ -66,16 +63,16 @@ class Door:
             _LOG.exception("event not accepted")
             return self._refuse(503, "the event could not be stored; send it again")
         if run_id is not None:
-            self._take(run_id)
-        self._metrics.accepted.labels(verdict).inc()
+            self.take(run_id)
+        self.metrics.accepted.labels(verdict).inc()
         return Response(status_code=202)
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         """What is wrong before the body is read."""
         host = request.headers.get("host", "")
-        if self._loopback and not LOOPBACK.fullmatch(host):
+        if self.loopback and not LOOPBACK.fullmatch(host):
             return 403, f"Host {host!r} is not this machine; ask for localhost or 127.0.0.1"
-        if self._token and not self._knows(request):
+        if self.token and not self._knows(request):
             return 401, "a valid token is needed, in the header x-token or as bearer"
         media_type = parse.media_type(request.headers.get("content-type", ""))
         if media_type != "application/json" and not media_type.endswith("+json"):
@@ -85,10 +82,10 @@ class Door:
     def _knows(self, request: Request) -> bool:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         shown = request.headers.get("x-token") or bearer
-        return hmac.compare_digest(shown.encode(), self._token)
+        return hmac.compare_digest(shown.encode(), self.token.encode())
 
     def _refuse(self, status: int, message: str) -> Response:
-        self._metrics.rejected.labels(str(status)).inc()
+        self.metrics.rejected.labels(str(status)).inc()
         headers = {"retry-after": RETRY_SECONDS} if status == 503 else None  # noqa: PLR2004 - HTTP
         return JSONResponse({"code": status, "message": message}, status, headers)
 

@@ -97,6 +97,7 @@ class ContainerEngine(LocalEngine):
     name = "container"
     without_effect = frozenset(
         {"ttlSecondsAfterFinished", "annotations", "namespace", "serviceAccount", "pod"}
+        | {"resources.requests", "securityContext.runAsNonRoot", "securityContext.procMount"}
     )
 
     def __init__(self, cli: Cli, folder: Path, clock: Clock, *, privileged: bool = False) -> None:
@@ -131,12 +132,16 @@ class ContainerEngine(LocalEngine):
     def _name(self, key: str) -> str:
         return f"firstmate-{self._home}-{key}"
 
-    def _command(self, folder: Folder, work: Work) -> Command:
-        """The attached CLI, which takes the container's output and exit code and its signals."""
+    def _command(self, folder: Folder, work: Work) -> tuple[Command, str]:
+        """The attached CLI, which takes the container's output and exit code and its signals.
+
+        Its private file is an env file.
+        """
         if work.security.privileged and not self._privileged:
             raise Permanent("privileged containers are not allowed: see ALLOW_PRIVILEGED_JOBS")
         key = folder.path.name
-        env, _, passed = _variables(work)
+        env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT})
+        listed, passed = flags.split(env)
         labels = {"key": key, "home": self._home, "ends-at": self._clock.now() + work.deadline}
         args = (
             *("run", "--name", self._name(key)),
@@ -148,7 +153,8 @@ class ContainerEngine(LocalEngine):
             *flags.of(work),
             *flags.command(work, env),
         )
-        return self._attended(key, work.deadline, args, passed)
+        env_file = "".join(f"{name}={text}\n" for name, text in listed.items())
+        return self._attended(key, work.deadline, args, passed), env_file
 
     def _attended(
         self, key: str, deadline: float, args: tuple[str, ...], passed: Mapping[str, str]
@@ -157,10 +163,6 @@ class ContainerEngine(LocalEngine):
         ender = (self._cli.path, "kill", self._name(key))
         env = {**self._cli.env, **passed}
         return Command((self._cli.path, *args), env, str(self._folder), deadline, ender)
-
-    def _private(self, work: Work) -> str:
-        """The env file."""
-        return "".join(f"{name}={text}\n" for name, text in _variables(work)[1].items())
 
     async def _settled(self, key: str, ended: Ended | None) -> Ended | None:
         self._of(key).private.unlink(missing_ok=True)
@@ -237,12 +239,6 @@ class ContainerEngine(LocalEngine):
 
     async def _ask(self, *args: str) -> bytes | None:
         return await asyncio.to_thread(self._cli.ask, *args)
-
-
-def _variables(work: Work) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """All variables, those for the env file, and those that the CLI passes on from its own."""
-    env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT})
-    return env, *flags.split(env)
 
 
 def _container(inspected: Mapping[str, Any]) -> Container:

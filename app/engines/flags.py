@@ -11,11 +11,10 @@ from decimal import Decimal
 from app.engines.contract import Work
 from app.errors import Permanent
 from app.jobconfig.env import expand
+from app.jobconfig.quantities import quantity
 from app.jobconfig.schema import Capabilities, Resources, SecurityContext
 
 _PULLS = {"": "", "Always": "always", "IfNotPresent": "missing", "Never": "never"}
-_QUANTITY = re.compile(r"(\d{1,18}\.?\d{0,9}|\.\d{1,9})([eE][+-]?\d{1,2}|[numkMGTPE]|[KMGTPE]i)?")
-_EXPONENTS = dict(zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True))
 _IMAGE = re.compile(r"[A-Za-z0-9](?!.*:/)[\w.:/@+-]*", re.ASCII)
 
 # The two read an env file by different rules (podman's changed with its versions): what all of
@@ -93,15 +92,10 @@ def _limits(resources: Resources) -> list[str]:
 
 
 def _quantity(key: str, text: str) -> Decimal:
-    """A Kubernetes quantity; 0 for none."""
-    found = _QUANTITY.fullmatch(text or "0")
-    if not found:
-        raise Permanent(f"resources.limits.{key} {text!r} is no quantity: write 500m, 2 or 128Mi")
-    number, suffix = Decimal(found[1]), found[2] or ""
-    if suffix.endswith("i"):
-        return number * Decimal(1024) ** ("KMGTPE".index(suffix[0]) + 1)
-    exponent = int(suffix[1:]) if suffix[1:] else _EXPONENTS.get(suffix, 0)
-    return number * Decimal(10) ** exponent
+    try:
+        return quantity(text or "0")
+    except ValueError as error:
+        raise Permanent(f"resources.limits.{key} {error}") from None
 
 
 def _security(context: SecurityContext) -> list[str]:

@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from app.engines.contract import RESULT_BYTES
@@ -19,30 +18,22 @@ MOUNT = "/keptn"
 """Where a task expects its files."""
 
 
-@dataclass(frozen=True, slots=True)
 class Folder:
     """One task's folder; `shared` is one whose files are for other users of the machine, too.
 
     They get at them through a mount only: the folder around them is closed to all but us.
+
+    Attributes:
+        files: what the task knows as `/keptn`.
+        result: what KEPTN_RESULT_FILE names; outside of the files, for it is none of the user's.
+        private: what an engine has to tell its own tools, and nobody else.
     """
 
-    path: Path
-    shared: bool = False
-
-    @property
-    def files(self) -> Path:
-        """What the task knows as `/keptn`."""
-        return self.path / "keptn"
-
-    @property
-    def result(self) -> Path:
-        """What KEPTN_RESULT_FILE names; outside of the files, for it is none of the user's."""
-        return self.path / "result"
-
-    @property
-    def private(self) -> Path:
-        """What an engine has to tell its own tools, and nobody else."""
-        return self.path / "private"
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        self.path, self._shared = path, shared
+        self.files = path / "keptn"
+        self.result = path / "result"
+        self.private = path / "private"
 
     def lay_out(self, files: Mapping[str, bytes], private: str) -> None:
         """Write everything that the task and its engine's tools find.
@@ -53,7 +44,7 @@ class Folder:
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make(self.files)
-        self._write(self.result, b"", shared=self.shared)
+        self._write(self.result, b"", shared=self._shared)
         if private:
             self._write(self.private, private.encode(), shared=False)
         for name, content in files.items():
@@ -62,7 +53,7 @@ class Folder:
                 raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
             for depth in range(1, len(parts)):
                 self._make(self.files.joinpath(*parts[:depth]))
-            self._write(self.files.joinpath(*parts), content, shared=self.shared)
+            self._write(self.files.joinpath(*parts), content, shared=self._shared)
 
     def read_result(self) -> bytes:
         """What the task left in its result file, one byte more than allowed at most."""
@@ -84,7 +75,7 @@ class Folder:
 
     def _make(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o777 if self.shared else 0o700)
+        folder.chmod(0o777 if self._shared else 0o700)
 
     @staticmethod
     def _write(file: Path, content: bytes, *, shared: bool) -> None:

@@ -52,8 +52,7 @@ class Jobs:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clock = clock
-        self._waiting: dict[str, asyncio.Event] = {}
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Event] = {}  # each is set at its job's end
         self._cancelled: set[str] = set()
         self._connecting = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
@@ -68,8 +67,9 @@ class Jobs:
         await self._connect()
         if key in self._running or self.known(key):
             return await self.attach(key) or _INTERRUPTED
-        self._running.add(key)
-        return await self._wait(key, {"launch": key, **asdict(command)})
+        self._running[key] = asyncio.Event()
+        await self._send({"launch": key, **asdict(command)})
+        return await self._wait(key)
 
     async def relaunch(self, key: str, command: Command) -> Ended:
         """Run another command under a key whose first one has ended."""
@@ -81,7 +81,7 @@ class Jobs:
         """Wait for what was launched; None when its supervisor has gone, and it with it."""
         await self._connect()
         if key in self._running or self._read(key, "exit.json"):
-            return await self._wait(key, None)
+            return await self._wait(key)
         self._end_orphan(key)
         return None
 
@@ -97,27 +97,19 @@ class Jobs:
 
     async def close(self) -> None:
         """Let go; all jobs go on."""
-        if self._listening:
-            self._listening.cancel()
         if self._writer:
             self._writer.close()
 
-    async def _wait(self, key: str, request: dict[str, Any] | None) -> Ended:
-        ended = self._waiting.setdefault(key, asyncio.Event())
+    async def _wait(self, key: str) -> Ended:
         try:
-            if request:
-                await self._send(request)
             if key in self._cancelled:
                 await self._send({"cancel": key})
-            if not self._read(key, "exit.json"):
+            if ended := self._running.get(key):
                 await ended.wait()
         finally:
-            self._waiting.pop(key, None)
-            self._running.discard(key)
             self._cancelled.discard(key)
         boundaries.reached("exit seen")
-        found = self._read(key, "exit.json")
-        if found:
+        if found := self._read(key, "exit.json"):
             return _ended(found)
         self._end_orphan(key)
         return _INTERRUPTED
@@ -136,7 +128,7 @@ class Jobs:
                 return
             with _short_path(self._folder) as path:
                 reader, self._writer, hello = await self._reach(path)
-            self._running |= set(json.loads(hello)["running"])
+            self._running = {key: asyncio.Event() for key in json.loads(hello)["running"]}
             self._listening = asyncio.create_task(self._listen(reader), name="supervisor")
 
     async def _reach(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
@@ -169,26 +161,23 @@ class Jobs:
         """Hear of ends until the supervisor itself ends."""
         try:
             while (line := await reader.readline()).endswith(b"\n"):
-                key = json.loads(line)["ended"]
-                self._running.discard(key)
-                if key in self._waiting:
-                    self._waiting[key].set()
+                if ended := self._running.pop(json.loads(line)["ended"], None):
+                    ended.set()
         except ConnectionError:
             pass  # as good as its end
         finally:
             if self._writer:
                 self._writer.close()
             self._writer = None
-            self._running.clear()
-            for ended in self._waiting.values():
-                ended.set()
+            while self._running:
+                self._running.popitem()[1].set()
 
     def _read(self, key: str, name: str) -> dict[str, Any]:
-        try:
+        """What the supervisor saved; nothing when it did not get that far."""
+        found: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
             found = json.loads((self._folder / key / name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return found
 
     def _end_orphan(self, key: str) -> None:
         """End a job whose supervisor is gone: nobody could tell how it ends."""

@@ -27,10 +27,10 @@ class LocalEngine(ABC):
     async def launch(self, key: str, work: Work) -> Ended:
         """See `Engine.launch`."""
         folder = self._of(key)
-        command = self._command(folder, work)
+        command, private = self._command(folder, work)
         if not self._jobs.known(key):
             try:
-                await asyncio.to_thread(folder.lay_out, work.files, self._private(work))
+                await asyncio.to_thread(folder.lay_out, work.files, private)
             except OSError as error:
                 return Ended(None, "create", f"{error.filename}: {error.strerror}")
             boundaries.reached("files written")
@@ -64,13 +64,9 @@ class LocalEngine(ABC):
     def _of(self, key: str) -> Folder:
         return Folder(self._folder / key)
 
-    def _private(self, work: Work) -> str:  # noqa: ARG002 - for whom it matters
-        """What the command finds in the folder's private file until it has ended."""
-        return ""
-
     @abstractmethod
-    def _command(self, folder: Folder, work: Work) -> Command:
-        """What the supervisor is to start.
+    def _command(self, folder: Folder, work: Work) -> tuple[Command, str]:
+        """What the supervisor is to start, and what that finds in the folder's private file.
 
         Raises:
             Permanent: it cannot run here.

@@ -32,7 +32,7 @@ class ProcessEngine(LocalEngine):
         super().__init__(folder, clock)
         self._inherited = {name: environment[name] for name in INHERITED if name in environment}
 
-    def _command(self, folder: Folder, work: Work) -> Command:
+    def _command(self, folder: Folder, work: Work) -> tuple[Command, str]:
         """The task's own command; `/keptn` becomes the task's own folder."""
         if not work.cmd:
             raise Permanent(
@@ -51,7 +51,7 @@ class ProcessEngine(LocalEngine):
         }
         env = variables(own, {**self._inherited, **given})
         argv = tuple(local(expand(part, env)) for part in (*work.cmd, *work.args))
-        return Command(argv, env, local(work.working_dir) or str(folder.files), work.deadline)
+        return Command(argv, env, local(work.working_dir) or str(folder.files), work.deadline), ""
 
     async def _settled(self, key: str, ended: Ended | None) -> Ended | None:
         return ended and replace(ended, result=self._of(key).read_result())

@@ -4,6 +4,7 @@ A count of all bytes, the head of the output, and a ring with its tail. Only the
 imported here, for the supervisor has nothing else.
 """
 
+import contextlib
 import os
 import struct
 
@@ -45,11 +46,9 @@ class OutputFile:
 
 def read_output(path: str) -> tuple[bytes, int, bytes]:
     """(head, bytes missing, tail) of an output file, also while it is being written."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would double the start-up time
-            content = file.read()
-    except FileNotFoundError:
-        return b"", 0, b""
+    content = b""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # noqa: PTH123 - pathlib would double the start-up time
+        content = file.read()
     if len(content) < _COUNT.size:
         return b"", 0, b""
     total, kept = _COUNT.unpack_from(content)[0], content[_COUNT.size :]

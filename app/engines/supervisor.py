@@ -44,46 +44,42 @@ def start_time(pid: int) -> str:
 
 
 class Job:
-    """One process group, its output pipe and its deadline."""
+    """One process group, its output pipe and its deadline.
+
+    Through `channel` the child is told to begin, and tells why it could not.
+    """
 
     def __init__(self, key: str, spec: dict[str, Any], file_limits: tuple[int, int]) -> None:
         self.key, self.cause = key, "run"
         self.ender, self.env = spec["ender"], spec["env"]
         self.ends_at = time.monotonic() + float(spec["deadline"])
-        self.output = OutputFile(f"{key}/output")
-        self.pipe, writer = os.pipe()
-        os.set_blocking(self.pipe, False)
-        self.failure, failure_writer = os.pipe()
-        gate, opener = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(opener)
-            resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
-            _become(spec, gate, writer, failure_writer)
-        for end in (writer, failure_writer, gate):
-            os.close(end)
-        os.setpgid(self.pid, self.pid)
-        reached("forked")
-        # The child runs nothing before its pid is saved: a supervisor that dies here leaves none.
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as childs:
+            self.output = ours.enter_context(contextlib.closing(OutputFile(f"{key}/output")))
+            self.pipe, writer = os.pipe()
+            ours.callback(os.close, self.pipe)
+            childs.callback(os.close, writer)
+            os.set_blocking(self.pipe, False)
+            self.channel, gate = socket.socketpair()
+            ours.enter_context(self.channel)
+            childs.enter_context(gate)
+            self.pid = os.fork()
+            if self.pid == 0:
+                self.channel.close()
+                resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
+                _become(spec, gate, writer)
+            os.setpgid(self.pid, self.pid)
+            reached("forked")
+            # The child runs nothing before its pid is saved: if we die here, it ends as well.
             _save(f"{key}/job.json", {"pid": self.pid, "started": start_time(self.pid)})
-            os.write(opener, b"g")
-        finally:
-            os.close(opener)
+            self.channel.send(b"g")
+            self.close = ours.pop_all().close
 
     def read(self) -> bool:
         """Take what the job has printed; False when no more will come."""
-        while True:
-            try:
-                data = os.read(self.pipe, _CHUNK)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not data:
-                return False
+        while data := _take(self.pipe):
             with contextlib.suppress(OSError):  # a full disk costs output, not the job
                 self.output.append(data)
+        return data is None
 
     def end(self, cause: str) -> None:
         """Ask the group to end; the next call, after a grace, makes it."""
@@ -105,24 +101,23 @@ class Job:
             with contextlib.suppress(OSError):
                 os.posix_spawn(self.ender[0], self.ender, self.env)
         self.read()
-        detail = os.read(self.failure, _CHUNK).decode(errors="replace")
-        os.close(self.failure)
-        os.close(self.pipe)
-        self.output.close()
+        # Ended before it heard that it may begin, a child resets the channel: `recv` would raise.
+        detail = (_take(self.channel.fileno()) or b"").decode(errors="replace")
+        self.close()
         code = os.waitstatus_to_exitcode(status)
         cause = "start" if detail else self.cause
         with contextlib.suppress(OSError):  # not saved, the job counts as interrupted
             _save(f"{self.key}/exit.json", {"code": code, "cause": cause, "detail": detail})
 
 
-def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
+def _become(spec: dict[str, Any], gate: socket.socket, output: int) -> None:
     """In the child: wait for the gate, then be the job. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGPIPE, *_ENDS):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-        if os.read(gate, 1) != b"g":
+        if gate.recv(1) != b"g":
             return
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):
@@ -134,9 +129,19 @@ def _become(spec: dict[str, Any], gate: int, output: int, failure: int) -> None:
             os.execvpe(at_fault, spec["argv"], spec["env"])
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            os.write(failure, f"{at_fault}: {reason}".encode()[:_CHUNK])
+            gate.send(f"{at_fault}: {reason}".encode()[:_CHUNK])
     finally:
         os._exit(127)
+
+
+def _take(file: int) -> bytes | None:
+    """What has come, a chunk at most: None when nothing has yet, empty when nothing will."""
+    try:
+        return os.read(file, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def _save(path: str, value: dict[str, Any]) -> None:
@@ -191,20 +196,13 @@ class Supervisor:
 
     def _serve(self, client: socket.socket) -> None:
         """Take and do what a service asks."""
-        waiting = self._clients.get(client)
-        while waiting is not None:
-            try:
-                data = client.recv(_CHUNK)
-            except BlockingIOError:
-                break
-            except OSError:
-                data = b""
-            if not data:
-                self._drop(client)
-                break
-            waiting += data
-        if waiting is None:  # gone while its turn came
+        if client not in self._clients:  # gone while its turn came
             return
+        waiting = self._clients[client]
+        while data := _take(client.fileno()):
+            waiting += data
+        if data is not None:
+            self._drop(client)
         *lines, rest = waiting.split(b"\n")
         waiting[:] = rest
         for line in lines:

@@ -5,6 +5,7 @@ Only our own keys go out: Keptn merges whatever it gets into every later event o
 
 import json
 import uuid
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,8 +32,8 @@ _IDS = uuid.UUID("0b8f3ac0-5d0c-4c0e-9d6b-0f5c1e9a7d42")
 class Outcome:
     """How the user's work ended, in Keptn's words.
 
-    `reason` is one word for metrics and people: config, create, start, run, timeout, interrupted,
-    cancelled, or empty.
+    `reason` is one word for metrics and people: config, policy, create, start, run, timeout,
+    interrupted, cancelled, or empty.
     `data` becomes `data.<task>` of the answer.
     """
 
@@ -59,7 +60,7 @@ class Message:
 
 def started(event: Event, source: str, now: float) -> Message:
     """The answer that makes Keptn wait for us."""
-    return _reply(event, "started", source, now, {}, copy=0)
+    return _reply(event, "started", source, now, {})
 
 
 def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int = 0) -> Message:
@@ -67,15 +68,17 @@ def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int 
 
     `copy` numbers the further answers owed when a `started` may have arrived more than once.
     """
-    message = _finished(event, source, now, outcome, copy)
+
+    def answer(outcome: Outcome) -> Message:
+        return _reply(event, "finished", source, now, _data(event, outcome), copy)
+
+    message = answer(outcome)
     if _size(message) <= LIMIT:
         return message
-    room = LIMIT - _size(_finished(event, source, now, replace(outcome, message=""), copy))
+    room = LIMIT - _size(answer(replace(outcome, message="")))
     if room < 0 and outcome.data:
         return finished(event, source, now, _too_large(event, outcome), copy)
-    return _finished(
-        event, source, now, replace(outcome, message=shorten(outcome.message, room)), copy
-    )
+    return answer(replace(outcome, message=shorten(outcome.message, room)))
 
 
 def answerable(event: Event, source: str) -> bool:
@@ -83,7 +86,7 @@ def answerable(event: Event, source: str) -> bool:
     if len(stored(event)) < LIMIT // 8:  # nothing takes more than six bytes a character there
         return True
     room_for_text = 1024
-    return _size(_finished(event, source, 0.0, errored("", ""), 0)) + room_for_text <= LIMIT
+    return _size(finished(event, source, 0.0, errored("", ""))) + room_for_text <= LIMIT
 
 
 def shorten(text: str, limit: int) -> str:
@@ -91,14 +94,11 @@ def shorten(text: str, limit: int) -> str:
 
     The marker in its place names the bytes that are missing; the end stays, where errors stand.
     """
-    low, high = 0, len(text)
-    while low < high:
-        keep = (low + high + 1) // 2
-        if _json_size(_cut(text, keep)) <= limit:
-            low = keep
-        else:
-            high = keep - 1
-    return text if low == len(text) else _cut(text, low)
+
+    def size(keep: int) -> int:
+        return _json_size(_cut(text, keep))
+
+    return _cut(text, bisect_right(range(1, len(text) + 1), limit, key=size))
 
 
 def timestamp(now: float) -> str:
@@ -117,39 +117,22 @@ def seconds(time: str) -> float | None:
     return moment.timestamp() if moment.tzinfo else None
 
 
-def cloudevent(attributes: Mapping[str, Any], data: Any) -> str:
-    """A CloudEvent in structured mode; empty attributes are left out."""
-    kept = {name: value for name, value in attributes.items() if value not in ("", None)}
-    body = to_structured_event(CloudEvent(kept, data)).body
-    return body.decode()
-
-
-def _finished(event: Event, source: str, now: float, outcome: Outcome, copy: int) -> Message:
-    task = event.task or ""
-    data: dict[str, Any] = {
-        "status": outcome.status,
-        "result": outcome.result,
-        "message": outcome.message,
-    }
-    block = dict(outcome.data)
+def _data(event: Event, outcome: Outcome) -> dict[str, Any]:
+    """The outcome as an answer's data."""
+    task, block = event.task or "", dict(outcome.data)
+    data = {"status": outcome.status, "result": outcome.result}
     if task == "action":
         # Only old consumers of action providers read this mirror; they know the word `failed`.
-        block |= {
-            "status": outcome.status,
-            "result": "failed" if outcome.result == "fail" else "pass",
-        }
-    if block:
-        data[task] = block
-    return _reply(event, "finished", source, now, data, copy)
+        block |= data | {"result": "failed" if outcome.result == "fail" else "pass"}
+    return data | {"message": outcome.message} | ({task: block} if block else {})
 
 
 def _reply(
-    event: Event, kind: str, source: str, now: float, data: Mapping[str, Any], copy: int
+    event: Event, kind: str, source: str, now: float, data: Mapping[str, Any], copy: int = 0
 ) -> Message:
     event_type = grammar.of_task(event.task or "", kind)
     # Made from what it answers, so that a second sending of the same answer can be recognised.
     identity = str(uuid.uuid5(_IDS, json.dumps([source, event.id, kind, copy])))
-    scope = {key: event.named(key) for key in ("project", "stage", "service")}
     attributes = {
         "specversion": "1.0",
         "id": identity,
@@ -163,18 +146,16 @@ def _reply(
         "shkeptnspecversion": SPEC_VERSION,
         "traceparent": event.traceparent,
     }
-    return Message(
-        identity, event_type, cloudevent(attributes, {**scope, "labels": event.labels, **data})
-    )
+    scope = {key: event.named(key) for key in ("project", "stage", "service")}
+    present = {name: value for name, value in attributes.items() if value}
+    answer = CloudEvent(present, {**scope, "labels": event.labels, **data})
+    return Message(identity, event_type, to_structured_event(answer).body.decode())
 
 
 def _too_large(event: Event, outcome: Outcome) -> Outcome:
-    sizes = {key: _json_size(value) for key, value in outcome.data.items()}
-    key = max(sizes, key=lambda name: sizes[name])
-    return errored(
-        "run",
-        f"data.{event.task}.{key} takes {sizes[key]} bytes; an event has room for {LIMIT} in all",
-    )
+    size, key = max((_json_size(value), key) for key, value in outcome.data.items())
+    what = f"data.{event.task}.{key} takes {size} bytes"
+    return errored("run", f"{what}; an event has room for {LIMIT} in all")
 
 
 def _cut(text: str, keep: int) -> str:

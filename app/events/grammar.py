@@ -4,34 +4,24 @@ Five parts make a task event, six a sequence event, whatever they start with.
 """
 
 PREFIX = "sh.keptn.event"
-TASK_PARTS = 5
-SEQUENCE_PARTS = 6
-
-
-def parts(event_type: str) -> list[str]:
-    """The parts of a well-formed type, or an empty list."""
-    found = event_type.split(".")
-    return found if len(found) in (TASK_PARTS, SEQUENCE_PARTS) and all(found) else []
 
 
 def task_event(event_type: str) -> tuple[str, str] | None:
     """(task, kind) of a task event such as `sh.keptn.event.test.triggered`."""
-    found = parts(event_type)
-    return (found[3], found[4]) if len(found) == TASK_PARTS else None
+    parts = _parts(event_type, 5)
+    return (parts[3], parts[4]) if parts else None
 
 
 def sequence_event(event_type: str) -> tuple[str, str, str] | None:
     """(stage, sequence, kind) of one such as `sh.keptn.event.dev.delivery.triggered`."""
-    found = parts(event_type)
-    return (found[3], found[4], found[5]) if len(found) == SEQUENCE_PARTS else None
+    parts = _parts(event_type, 6)
+    return (parts[3], parts[4], parts[5]) if parts else None
 
 
 def triggered_task(event_type: str) -> str | None:
     """The task that a `sh.keptn.event.<task>.triggered` asks for; None for every other type."""
     found = task_event(event_type)
-    if found is None or found[1] != "triggered" or not event_type.startswith(PREFIX + "."):
-        return None
-    return found[0]
+    return found[0] if found and event_type == of_task(found[0], "triggered") else None
 
 
 def of_task(task: str, kind: str) -> str:
@@ -42,3 +32,9 @@ def of_task(task: str, kind: str) -> str:
 def of_sequence(stage: str, sequence: str, kind: str) -> str:
     """The type of a sequence event."""
     return f"{PREFIX}.{stage}.{sequence}.{kind}"
+
+
+def _parts(event_type: str, number: int) -> list[str]:
+    """The parts of a type that has so many, and none of them empty; else an empty list."""
+    parts = event_type.split(".")
+    return parts if len(parts) == number and all(parts) else []

@@ -10,20 +10,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from app.errors import BadEvent
 from app.events import grammar
 
-Name = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
 # An optional attribute of an odd type (`"time": 5`) is as good as none: it decides nothing.
 Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
 
@@ -53,17 +46,21 @@ class Event(BaseModel):
     @property
     def labels(self) -> dict[str, str]:
         """The labels that may be sent back: Keptn drops an event with anything but text there."""
-        found = self.data.get("labels") if isinstance(self.data, dict) else None
-        if not isinstance(found, dict):
-            return {}
-        return {key: value for key, value in found.items() if isinstance(value, str)}
+        found = self.datum("labels")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {key: value for key, value in pairs if isinstance(value, str)}
+
+    def datum(self, key: str) -> Any:
+        """What stands in the data block below a key; None where nothing does."""
+        return self.data.get(key) if isinstance(self.data, dict) else None
 
     def named(self, key: str) -> str:
         """A text of the data block such as `project`, or an empty text."""
-        value = self.data.get(key) if isinstance(self.data, dict) else None
+        value = self.datum(key)
         return value if isinstance(value, str) else ""
 
 
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
 # The SDK would refuse the whole event for an odd time or a foreign extension.
 _WIRE = Event.model_fields.keys() - {"time", "data"}
 
@@ -74,13 +71,9 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
     Raises:
         BadEvent: one clear line for the sender.
     """
-    binary = "ce-specversion" in headers and not is_structured(headers.get("content-type", ""))
+    structured = media_type(headers.get("content-type", "")) == "application/cloudevents+json"
+    binary = "ce-specversion" in headers and not structured
     return read(_binary_attributes(headers, body) if binary else _json(body))
-
-
-def is_structured(content_type: str) -> bool:
-    """Whether the type alone says that the body is a whole CloudEvent."""
-    return media_type(content_type) == "application/cloudevents+json"
 
 
 def media_type(content_type: str) -> str:
@@ -133,8 +126,7 @@ def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any
         event = from_binary_event(HTTPMessage(headers=wire, body=b""))
     except Exception as error:  # noqa: BLE001 - the SDK raises many unrelated types; each means the same here
         raise BadEvent(f"not a CloudEvent: {error}") from None
-    attributes = dict(event.get_attributes())
-    return {**attributes, "time": headers.get("ce-time", ""), "data": data}
+    return {**event.get_attributes(), "time": headers.get("ce-time", ""), "data": data}
 
 
 def _require_scope(event: Event) -> None:
@@ -152,11 +144,4 @@ def _first(error: ValidationError) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), f"a number ({json.dumps(value)[:20]})")
+    return _KINDS.get(type(value), f"a number ({json.dumps(value)[:20]})")

@@ -5,7 +5,7 @@ A file is read by the models alone; no schema is ever consulted for that.
 
 from typing import Any
 
-from app.jobconfig.formats import later_keys
+from app.jobconfig.read import later_keys
 from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Env, JobConfig, Task
 
 _TEXT = ["string", "number", "boolean", "null"]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.document.scalars import Mark, shown
-from app.document.tree import Mapping, Node, Problem, compose, items
+from app.document.tree import Node, Problem, child, compose, items
 from app.document.typed import validated
-from app.jobconfig.formats import parsed
 from app.jobconfig.paths import fault
 from app.jobconfig.patterns import can_match
+from app.jobconfig.read import parsed
 from app.jobconfig.schema import EventFilter, JobConfig
 
 _NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
@@ -35,8 +35,9 @@ def examine(text: str, name: str, *, needs_cmd: bool = False) -> Examined:
     """Read a jobconfig for its author; `needs_cmd` says that the engine in use runs no images."""
     tree, problems = compose(text)
     config, wrong = (None, []) if tree is None else parsed(tree)
+    problems += wrong
     if tree is None or config is None or problems:
-        return Examined(name, None, tuple(sorted({*problems, *wrong})), ())
+        return Examined(name, None, tuple(sorted(set(problems))), ())
     # Unknown keys are no problems in a file without apiVersion.
     found = {*_of_file(config, tree, needs_cmd=needs_cmd), *validated(JobConfig, tree)[1]}
     return Examined(name, config, (), tuple(sorted(found)))
@@ -69,4 +70,5 @@ def _of_entry(entry: EventFilter, node: Node) -> Iterator[Problem]:
 
 def _place(node: Node, key: str) -> Mark:
     """Where the key's value stands, or the part that lacks it."""
-    return node[key].mark if isinstance(node, Mapping) and key in node else node.mark
+    found = child(node, key)
+    return node.mark if found is None else found.mark

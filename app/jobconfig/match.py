@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.jobconfig.paths import PathError, find
-from app.jobconfig.patterns import name_matches
+from app.jobconfig.patterns import compiled
 from app.jobconfig.schema import EventFilter, JobConfig
 from app.jobconfig.values import as_json
-
-__all__ = ["matching", "name_matches"]
 
 
 def matching(config: JobConfig, event: Mapping[str, Any]) -> list[int]:
@@ -21,6 +19,15 @@ def matching(config: JobConfig, event: Mapping[str, Any]) -> list[int]:
         for index, action in enumerate(config.actions)
         if any(_matches(entry, event) for entry in action.events)
     ]
+
+
+def name_matches(pattern: str, event_type: str) -> bool:
+    """Whether the pattern is found anywhere in the type, as Go's regexp would find it.
+
+    Raises:
+        ValueError: it is no regular expression, which `read` refuses with its line.
+    """
+    return compiled(pattern).search(event_type.encode(errors="replace").decode()) is not None
 
 
 def _matches(entry: EventFilter, event: Mapping[str, Any]) -> bool:

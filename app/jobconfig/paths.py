@@ -99,13 +99,14 @@ def _select(value: Any, key: str | float) -> Any:
 
 
 def _variable(keys: list[str | float], document: Any) -> Any:
-    try:
-        above = reduce(_select, keys[:-1], document)
-        if isinstance(above, dict):
-            return above.get(keys[-1])
-        return _select(above, keys[-1])
-    except PathError:
-        raise PathError(f"unknown parameter {'.'.join(map(as_plain, keys))}") from None
+    value = document
+    for depth, key in enumerate(keys, 1):
+        try:
+            value = value.get(as_plain(key)) if isinstance(value, dict) else _select(value, key)
+        except PathError:
+            name = ".".join(map(as_plain, keys[:depth]))
+            raise PathError(f"unknown parameter {name}") from None
+    return value
 
 
 def _listed(path: str, document: Any) -> list[Any]:

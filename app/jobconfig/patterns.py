@@ -1,10 +1,9 @@
 """Event names as regular expressions of RE2, and which of them no type can ever match.
 
-Which entries and actions an event is for is decided in match.py.
+Which names and entries an event is for is decided in match.py.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,10 @@ from app.events.grammar import of_task
 _REMEDY = r"names are regular expressions: write .*\.triggered$, not *.triggered"
 _ANY = "\0"
 _STARTING = of_task(_ANY, "triggered")
+_NAMED = _STARTING.index(_ANY) + 1
+_STEPS = (*((at, at + 1, char) for at, char in enumerate(_STARTING)), (_NAMED, _NAMED, _ANY))
+"""From where to where in such a type each character leads; a task's name may have many."""
+
 _USUAL = ("approval", "deployment", "evaluation", "get-sli", "release", "rollback", "test")
 # One character, literally, escaped, or of a class; then how often. Or an anchor.
 _TOKEN = re.compile(
@@ -41,15 +44,6 @@ def compiled(pattern: str) -> Any:
         raise ValueError(f"no regular expression ({said}); {_REMEDY}") from None
 
 
-def name_matches(pattern: str, event_type: str) -> bool:
-    """Whether the pattern is found anywhere in the type, as Go's regexp would find it.
-
-    Raises:
-        ValueError: it is no regular expression, which `read` refuses with its line.
-    """
-    return compiled(pattern).search(event_type.encode(errors="replace").decode()) is not None
-
-
 def can_match(pattern: str) -> bool:
     """Whether the pattern is found in any `sh.keptn.event.<task>.triggered`: only they start jobs.
 
@@ -60,7 +54,7 @@ def can_match(pattern: str) -> bool:
     if "".join(token[0] for token in tokens) != pattern:
         return True
     usual = (_STARTING.replace(_ANY, task) for task in _USUAL)
-    return _found(tokens) or any(name_matches(pattern, each) for each in usual)
+    return _found(tokens) or any(map(compiled(pattern).search, usual))
 
 
 def _found(tokens: list[re.Match[str]]) -> bool:
@@ -72,20 +66,16 @@ def _found(tokens: list[re.Match[str]]) -> bool:
             places &= {0 if anchor == "^" else len(_STARTING)}
         else:
             atom = r"\." if token[0] == "." else atom
-            after = set(_after(places, atom))
-            while repeat in ("*", "+") and (more := {*_after(after, atom)} - after):
+            after = _after(places, atom)
+            while repeat in ("*", "+") and (more := _after(after, atom) - after):
                 after |= more
             places = after | places if repeat in ("*", "?") else after
     return bool(places)
 
 
-def _after(places: set[int], atom: str) -> Iterator[int]:
+def _after(places: set[int], atom: str) -> set[int]:
     """Where one character that the atom stands for leads from these places."""
-    for place in places:
-        if _fits(atom, _STARTING[place : place + 1]):
-            yield place + 1
-        if _STARTING[place - 1 : place] == _ANY and _fits(atom, _ANY):
-            yield place
+    return {end for start, end, char in _STEPS if start in places and _fits(atom, char)}
 
 
 def _fits(atom: str, char: str) -> bool:

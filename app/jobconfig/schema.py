@@ -1,6 +1,6 @@
 """What a jobconfig may say, as frozen values: job-executor's keys, and ours.
 
-The one model inside, whatever the file's format; how older formats become it stands in formats.py.
+The one model inside, whatever the file's format; how older formats become it stands in read.py.
 """
 
 from typing import Annotated, Literal, NamedTuple

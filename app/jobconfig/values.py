@@ -41,8 +41,7 @@ def as_json(value: Any) -> str:
         case list():
             return f"[{','.join(map(as_json, value))}]"
         case str():
-            text = _SURROGATE.sub("\ufffd", value)
-            return f'"{_ESCAPED.sub(_escape, text)}"'
+            return f'"{_ESCAPED.sub(_escape, as_plain(value))}"'
         case float():
             return re.sub(r"e([-+])0", r"e\1", _number(value, -6, 21))
         case _:
@@ -77,10 +76,8 @@ def _node(value: Any) -> yaml.Node:
     if isinstance(value, list):
         items = [_node(item) for item in value]
         return yaml.SequenceNode("tag:yaml.org,2002:seq", items, flow_style=not value)
-    if isinstance(value, str):
-        text = _SURROGATE.sub("\ufffd", value)
-        return yaml.ScalarNode(_STR, text, style=_style(text))
-    return yaml.ScalarNode(_STR, "null" if value is None else as_plain(value))
+    text = "null" if value is None else as_plain(value)
+    return yaml.ScalarNode(_STR, text, style=_style(text) if isinstance(value, str) else None)
 
 
 def _style(text: str) -> str | None:

@@ -1,8 +1,7 @@
 """Where Keptn's APIs are and how a request to them is signed; what the answers mean is not here."""
 
 import base64
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -12,7 +11,7 @@ import httpx
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
-from app.outbound import Outbound, Refused, Unclear
+from app.outbound import Outbound, Refused, Unclear, json_object
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ class KeptnApi:
         except Refused as error:
             return not (error.status == httpx.codes.NOT_FOUND and error.explained)
         events = found.get("events")
-        return isinstance(events, list) and any(_field(one, "id") == event.id for one in events)
+        return isinstance(events, list) and any(
+            mapping(one).get("id") == event.id for one in events
+        )
 
     async def executions(self, event: Event) -> list[Any]:
         """The sequence executions of the event's context, as the controller counts them."""
@@ -71,15 +72,14 @@ class KeptnApi:
 
     async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
         """The events of that type and source that Keptn's datastore has for the context."""
-        pages = self._pages(
+        return await self._entries(
             "mongodb-datastore/event",
+            "events",
             project=event.named("project"),
             keptnContext=event.shkeptncontext,
             type=event_type,
             source=source,
-            pageSize="100",
         )
-        return [one async for page in pages for one in page.get("events") or ()]
 
     async def integrations(self) -> list[Integration]:
         """All that are registered with Keptn, those that are gone for less than two days too."""
@@ -103,13 +103,11 @@ class KeptnApi:
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
         try:
-            pages = [one async for one in self._pages(_folder(event, level), pageSize="100")]
+            entries = await self._entries(_folder(event, level), "resources")
         except Refused as error:
             _require_absent(error)
             return []
-        names = [
-            _field(one, "resourceURI") for page in pages for one in page.get("resources") or ()
-        ]
+        names = [mapping(entry).get("resourceURI") for entry in entries]
         return [name.lstrip("/") for name in names if isinstance(name, str)]
 
     async def _post(self, url: str, body: str, media_type: str) -> None:
@@ -117,26 +115,21 @@ class KeptnApi:
             "POST", url, headers=self._headers() | {"content-type": media_type}, content=body
         )
 
-    async def _pages(self, path: str, **params: str) -> AsyncIterator[dict[str, Any]]:
-        """All pages of a listing, from the first to the one that names no next."""
-        page = "0"
-        while True:
-            found = await self._get(path, **params, nextPageKey=page)
-            yield found
-            following = str(found.get("nextPageKey") or "0")
-            if following in ("0", page):
-                return
-            page = following
+    async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
+        """What stands under a name on all pages of a listing, to the one that names no next."""
+        entries, page, seen = list[Any](), "0", set[str]()
+        while page not in seen:
+            seen.add(page)
+            found = await self._get(path, **params, pageSize="100", nextPageKey=page)
+            entries += found.get(name) or ()
+            page = str(found.get("nextPageKey") or "0")
+        return entries
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
         reply = await self._outbound.request(
             "GET", f"{self.endpoint.base}/{path}", headers=self._headers(), params=params
         )
-        try:
-            found = json.loads(reply.content)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
+        if (found := json_object(reply.content)) is None:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
@@ -159,9 +152,8 @@ def _folder(event: Event, level: str) -> str:
     return f"resource-service/v1/{'/'.join(parts)}/resource"
 
 
-def _resource(found: Mapping[str, Any], level: str) -> Resource:
-    metadata = found.get("metadata")
-    version = metadata.get("version") if isinstance(metadata, dict) else ""
+def _resource(found: dict[str, Any], level: str) -> Resource:
+    version = mapping(found.get("metadata")).get("version")
     try:
         content = base64.b64decode(found.get("resourceContent") or "", validate=True)
     except (ValueError, TypeError) as error:
@@ -169,5 +161,6 @@ def _resource(found: Mapping[str, Any], level: str) -> Resource:
     return Resource(content, level, str(version or ""))
 
 
-def _field(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else None
+def mapping(value: Any) -> dict[str, Any]:
+    """What a peer should have sent as an object, empty if it is none."""
+    return value if isinstance(value, dict) else {}

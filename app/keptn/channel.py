@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from app.core import Core
 from app.events import parse
-from app.events.parse import Event
 from app.keptn import lookup
 from app.keptn.api import KeptnApi
 from app.ledger import rows
-from app.ledger.rows import Letter
+from app.ledger.rows import Letter, Run
 from app.lifecycle import KEPTN
 from app.senders import Channel
 
@@ -44,18 +43,18 @@ class KeptnChannel(Channel):
         answers = [letter for letter in letters if letter.kind != "log"]
         if not answers:
             return set()
-        found = await lookup.arrived(self._api, self._event(answers[0]), self._core.source)
-        run = rows.run(self._core.ledger.reader, answers[0].run)
+        run = self._run(answers[0])
+        found = await lookup.arrived(self._api, parse.restore(run.event), self._core.source)
         for owed in range(run.owed, found.started):  # a sidecar may hand on one `started` twice
             await self._core.lifecycle.owe_another(run.id, owed)
         return {one.id for one in answers if found.has(one.kind, self._copy(one))}
 
     async def wants(self, letter: Letter) -> bool:
         """Whether an answer that is very late, or was lost, is still waited for."""
-        run = rows.run(self._core.ledger.reader, letter.run)
+        run = self._run(letter)
         late = self._core.clock.now() - run.happened > ASK_AFTER
         if letter.state == "sent" or (letter.kind == "started" and late):
-            return await self._api.is_open(self._event(letter))
+            return await self._api.is_open(parse.restore(run.event))
         return True
 
     async def turned_down(self, letter: Letter, reason: str) -> None:
@@ -63,14 +62,11 @@ class KeptnChannel(Channel):
         if letter.kind == "started":
             await self._refuse(letter.run, reason)
 
-    def _event(self, letter: Letter) -> Event:
-        return parse.restore(rows.run(self._core.ledger.reader, letter.run).event)
+    def _run(self, letter: Letter) -> Run:
+        return rows.run(self._core.ledger.reader, letter.run)
 
     def _copy(self, letter: Letter) -> int:
         """Which of its kind this letter is in its run, from 1."""
-        alike = [
-            one
-            for one in rows.letters(self._core.ledger.reader, letter.run)
-            if one.kind == letter.kind and one.destination == KEPTN and one.id <= letter.id
-        ]
-        return len(alike)
+        letters = rows.letters(self._core.ledger.reader, letter.run)
+        alike = [one.id for one in letters if (one.kind, one.destination) == (letter.kind, KEPTN)]
+        return sum(one <= letter.id for one in alike)

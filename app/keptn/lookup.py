@@ -10,7 +10,7 @@ from typing import Any
 from app.errors import Permanent
 from app.events import grammar
 from app.events.parse import Event
-from app.keptn.api import KeptnApi
+from app.keptn.api import KeptnApi, mapping
 from app.outbound import Refused, Unclear
 
 
@@ -57,15 +57,15 @@ async def arrived(api: KeptnApi, event: Event, source: str) -> Arrived:
 def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | None:
     """The controller's count, if it knows the task."""
     for execution in executions:
-        status = _mapping(_mapping(execution).get("status"))
-        previous = [_mapping(task) for task in status.get("previousTasks") or ()]
+        status = mapping(mapping(execution).get("status"))
+        previous = [mapping(task) for task in status.get("previousTasks") or ()]
         if any(task.get("triggeredID") == event.id for task in previous):
             return Arrived(0, 0, complete=True)
-        current = _mapping(status.get("currentTask"))
+        current = mapping(status.get("currentTask"))
         if current.get("triggeredID") == event.id:
             ours = [
                 str(one.get("eventType")).rpartition(".")[2]
-                for one in map(_mapping, current.get("events") or ())
+                for one in map(mapping, current.get("events") or ())
                 if one.get("source") == source
             ]
             return Arrived(ours.count("started"), ours.count("finished"))
@@ -75,8 +75,4 @@ def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | 
 async def _stored(api: KeptnApi, event: Event, source: str, kind: str) -> int:
     found = await api.stored_events(event, grammar.of_task(event.task or "", kind), source)
     ours = {"triggeredid": event.id, "source": source}
-    return sum(1 for one in map(_mapping, found) if ours.items() <= one.items())
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return sum(1 for one in map(mapping, found) if ours.items() <= one.items())

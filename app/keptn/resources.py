@@ -129,31 +129,31 @@ class Resources:
             self._size -= self._kept.popitem(last=False)[1].size
 
 
+@dataclass(frozen=True)
 class Patient:
     """A source that goes on asking another one while that cannot tell."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
-        self._source = source
-        self._clock = clock
+    source: Source
+    clock: Clock
 
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`; Permanent after nine minutes."""
-        return await self._insist(lambda: self._source.read(event, uri, level, commit))
+        return await self._insist(lambda: self.source.read(event, uri, level, commit))
 
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; Permanent after nine minutes."""
-        return await self._insist(lambda: self._source.listed(event, level))
+        return await self._insist(lambda: self.source.listed(event, level))
 
     async def _insist(self, ask: Ask[Found]) -> Found:
-        began, pause = self._clock.tick(), 0.5
+        began, failures = self.clock.tick(), 0
         while True:
             try:
                 return await ask()
             except Temporary as error:
-                if self._clock.tick() - began > PATIENCE_SECONDS:
+                if self.clock.tick() - began > PATIENCE_SECONDS:
                     raise Permanent(f"asked for {PATIENCE_SECONDS:.0f} s: {error}") from None
-                await self._clock.sleep(error.after or pause * self._clock.jitter())
-                pause = min(2 * pause, 15.0)
+                failures += 1
+                await self.clock.sleep(error.after or self.clock.backoff(failures))
 
 
 class _Kept(NamedTuple):

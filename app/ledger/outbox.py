@@ -20,30 +20,20 @@ def settle(
     db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "", after: float = 0
 ) -> None:
     """The message's last state, or `sent`: accepted, and to be looked up after some seconds."""
-    db.execute(
-        "UPDATE outbox SET state = ?, sent = ?, due = ?, note = ? WHERE id = ?"
-        " AND state <> 'dropped'",
-        (state, now, now + after, note, letter_id),
-    )
+    _change(db, letter_id, state=state, sent=now, due=now + after, note=note)
 
 
 def put_back(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
     """It surely did not arrive: send it at `due`."""
-    db.execute(
-        "UPDATE outbox SET state = 'ready', due = ?, note = ? WHERE id = ? AND state <> 'dropped'",
-        (due, note, letter_id),
-    )
+    _change(db, letter_id, state="ready", due=due, note=note)
 
 
 def leave_open(
     db: sqlite3.Connection, letter_id: int, due: float, note: str, sent: float | None = None
 ) -> None:
     """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
-    db.execute(
-        "UPDATE outbox SET due = ?, note = ?, sent = coalesce(?, sent) WHERE id = ?"
-        " AND state <> 'dropped'",
-        (due, note, sent, letter_id),
-    )
+    seen = {} if sent is None else {"sent": sent}
+    _change(db, letter_id, due=due, note=note, **seen)
 
 
 def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
@@ -80,22 +70,28 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
     Returns:
         The launch keys of the forgotten runs, whose output can go as well.
     """
-    old = db.execute(
+    runs = db.execute(
         "SELECT id FROM runs WHERE changed < ? AND state IN ('ignored', 'answered', 'refused')"
         " AND NOT EXISTS (SELECT 1 FROM outbox WHERE run = runs.id AND state IN"
         " ('ready', 'sending', 'sent')) ORDER BY changed LIMIT ?",
         (runs_before, limit),
     ).fetchall()
-    ids = [(row[0],) for row in old]
     keys = [
-        row[0]
-        for run_id in ids
-        for row in db.execute("SELECT key FROM tasks WHERE run = ?", run_id).fetchall()
+        row["key"] for run in runs for row in db.execute("SELECT key FROM tasks WHERE run = ?", run)
     ]
     bury = "INSERT OR IGNORE INTO seen SELECT event_id, state, changed FROM runs WHERE id = ?"
-    db.executemany(bury, ids)
-    db.executemany("DELETE FROM outbox WHERE run = ?", ids)
-    db.executemany("DELETE FROM tasks WHERE run = ?", ids)
-    db.executemany("DELETE FROM runs WHERE id = ?", ids)
+    db.executemany(bury, runs)
+    db.executemany("DELETE FROM outbox WHERE run = ?", runs)
+    db.executemany("DELETE FROM tasks WHERE run = ?", runs)
+    db.executemany("DELETE FROM runs WHERE id = ?", runs)
     db.execute("DELETE FROM seen WHERE at < ?", (seen_before,))
     return keys
+
+
+def _change(db: sqlite3.Connection, letter_id: int, **columns: object) -> None:
+    """Change a message, unless it was dropped meanwhile."""
+    names = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(
+        f"UPDATE outbox SET {names} WHERE id = ? AND state <> 'dropped'",  # noqa: S608 - own names
+        (*columns.values(), letter_id),
+    )

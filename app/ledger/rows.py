@@ -4,13 +4,15 @@ Reading only; every change is a transition in `app.lifecycle` or a step of a mes
 """
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.naming import Place
 
 Row = TypeVar("Row", "Run", "TaskRow", "Letter")
+_DUE = "iif(due > ?2 + 3600, ?2, due)"
+"""When a message is due at the time ?2; far in the future, if somebody has set the clock back."""
+
 _OPEN = "state IN ('ready', 'sending', 'sent')"
 
 
@@ -81,25 +83,19 @@ class Letter:
     note: str
 
 
-def _read(kind: type[Row], rows: Iterable[sqlite3.Row]) -> list[Row]:
-    return [kind(**{field.name: row[field.name] for field in fields(kind)}) for row in rows]
-
-
 def run(reader: sqlite3.Connection, run_id: int) -> Run:
     """The run with this number, which exists."""
-    return _read(Run, reader.execute("SELECT * FROM runs WHERE id = ?", (run_id,)))[0]
+    return _read(reader, Run, "SELECT * FROM runs WHERE id = ?", run_id)[0]
 
 
 def run_or_none(reader: sqlite3.Connection, run_id: int) -> Run | None:
     """The run with this number, if it is (still) kept."""
-    found = _read(Run, reader.execute("SELECT * FROM runs WHERE id = ?", (run_id,)))
-    return found[0] if found else None
+    return next(iter(_read(reader, Run, "SELECT * FROM runs WHERE id = ?", run_id)), None)
 
 
 def run_of_event(reader: sqlite3.Connection, event_id: str) -> Run | None:
     """The run that an event started."""
-    found = _read(Run, reader.execute("SELECT * FROM runs WHERE event_id = ?", (event_id,)))
-    return found[0] if found else None
+    return next(iter(_read(reader, Run, "SELECT * FROM runs WHERE event_id = ?", event_id)), None)
 
 
 def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
@@ -113,12 +109,8 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
 
 def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:
     """The newest `limit` runs, oldest first."""
-    rows = reader.execute(
-        "SELECT * FROM (SELECT * FROM runs WHERE (? OR state <> 'ignored')"
-        " ORDER BY id DESC LIMIT ?) ORDER BY id",
-        (ignored, limit),
-    )
-    return _read(Run, rows)
+    newest = "SELECT * FROM runs WHERE (? OR state <> 'ignored') ORDER BY id DESC LIMIT ?"
+    return _read(reader, Run, f"SELECT * FROM ({newest}) ORDER BY id", ignored, limit)  # noqa: S608
 
 
 def tombstone(reader: sqlite3.Connection, event_id: str) -> dict[str, Any] | None:
@@ -130,34 +122,31 @@ def tombstone(reader: sqlite3.Connection, event_id: str) -> dict[str, Any] | Non
 def tasks(reader: sqlite3.Connection, run_id: int) -> list[TaskRow]:
     """The attempts at tasks of a run that were launched, in order."""
     sql = "SELECT * FROM tasks WHERE run = ? ORDER BY action, task, attempt"
-    return _read(TaskRow, reader.execute(sql, (run_id,)))
+    return _read(reader, TaskRow, sql, run_id)
 
 
 def letters(reader: sqlite3.Connection, run_id: int) -> list[Letter]:
     """All messages of a run, in order."""
-    return _read(
-        Letter, reader.execute("SELECT * FROM outbox WHERE run = ? ORDER BY id", (run_id,))
-    )
+    return _read(reader, Letter, "SELECT * FROM outbox WHERE run = ? ORDER BY id", run_id)
 
 
 def due_letters(
     reader: sqlite3.Connection, destination: str, now: float, limit: int
 ) -> list[Letter]:
     """The messages that may go, or be looked up, now: of each run the first that is still open."""
-    rows = reader.execute(
-        f"SELECT * FROM outbox AS a WHERE destination = ? AND {_OPEN}"  # noqa: S608
-        " AND due <= ? AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
+    sql = (
+        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {_OPEN} AND {_DUE} <= ?2"  # noqa: S608
+        " AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
         " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
-        " ORDER BY due LIMIT ?",
-        (destination, now, limit),
+        " ORDER BY due LIMIT ?3"
     )
-    return _read(Letter, rows)
+    return _read(reader, Letter, sql, destination, now, limit)
 
 
-def next_due(reader: sqlite3.Connection, destination: str) -> float | None:
+def next_due(reader: sqlite3.Connection, destination: str, now: float) -> float | None:
     """When the next message of a destination is due."""
-    sql = f"SELECT min(due) FROM outbox WHERE destination = ? AND {_OPEN}"  # noqa: S608
-    return _figure(reader, sql, destination)
+    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {_OPEN}"  # noqa: S608
+    return _figure(reader, sql, destination, now)
 
 
 def oldest_waiting(reader: sqlite3.Connection) -> float | None:
@@ -171,16 +160,18 @@ def oldest_letter(reader: sqlite3.Connection, destination: str) -> float | None:
     return _figure(reader, sql, destination)
 
 
-def first_notices(reader: sqlite3.Connection, channel: str, limit: int) -> list[sqlite3.Row]:
+def first_notices(
+    reader: sqlite3.Connection, channel: str, now: float, limit: int
+) -> list[sqlite3.Row]:
     """The first open notices of a channel: id, run, due, and the run's context."""
-    sql = "SELECT outbox.id, run, due, context FROM outbox JOIN runs ON runs.id = run"
-    sql = f"{sql} WHERE destination = ? AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?"
-    return reader.execute(sql, (channel, limit)).fetchall()
+    sql = f"SELECT outbox.id, run, {_DUE}, context FROM outbox JOIN runs ON runs.id = run"  # noqa: S608
+    sql = f"{sql} WHERE destination = ?1 AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?3"
+    return reader.execute(sql, (channel, now, limit)).fetchall()
 
 
 def letter(reader: sqlite3.Connection, letter_id: int) -> Letter:
     """The message with this number, which exists."""
-    return _read(Letter, reader.execute("SELECT * FROM outbox WHERE id = ?", (letter_id,)))[0]
+    return _read(reader, Letter, "SELECT * FROM outbox WHERE id = ?", letter_id)[0]
 
 
 def waiting_letters(reader: sqlite3.Connection, destination: str) -> int:
@@ -203,6 +194,10 @@ def untold(reader: sqlite3.Connection, channel: str) -> int:
     return round(_figure(reader, sql, channel) or 0)
 
 
-def _figure(reader: sqlite3.Connection, sql: str, *values: str) -> float | None:
+def _read(reader: sqlite3.Connection, kind: type[Row], sql: str, *values: object) -> list[Row]:
+    return [kind(**row) for row in reader.execute(sql, values)]
+
+
+def _figure(reader: sqlite3.Connection, sql: str, *values: str | float) -> float | None:
     found = reader.execute(sql, values).fetchone()[0]
     return None if found is None else float(found)

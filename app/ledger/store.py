@@ -80,26 +80,22 @@ class Ledger:
         self._connection.close()
 
     def _write_all(self) -> None:
-        while (first := self._requests.get()) is not None:
-            batch, last = self._gather(first)
+        while batch := self._gather():
             answers = self._commit(batch)
             with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
                 self._loop.call_soon_threadsafe(_settle, answers)
-            if last:
-                return
 
-    def _gather(self, first: _Request) -> tuple[list[_Request], bool]:
-        """All that waits by now, and whether the end was among it."""
-        batch = [first]
-        while len(batch) < LARGEST_BATCH:
-            try:
-                request = self._requests.get_nowait()
-            except queue.Empty:
-                break
-            if request is None:
-                return batch, True
-            batch.append(request)
-        return batch, False
+    def _gather(self) -> list[_Request]:
+        """All that waits by now, at least one; after the last one, nothing."""
+        batch: list[_Request] = []
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < LARGEST_BATCH:
+                request = self._requests.get(block=not batch)
+                if request is None:
+                    self._requests.put(None)  # for the next turn
+                    break
+                batch.append(request)
+        return batch
 
     def _commit(self, batch: list[_Request]) -> list[tuple[_Request, Any]]:
         """One transaction for the batch; if it fails, one for each, so that one harms no other."""
@@ -134,7 +130,7 @@ class Ledger:
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode whose rows can be read by name."""
-    uri = f"{path.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
+    uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "")
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )

@@ -89,15 +89,15 @@ def of(event: Event, bridge_url: str) -> Notice:
     if facts["phase"] != "finished":
         facts["status"] = facts["result"] = ""
     facts |= {"id": event.id, "type": event.type, "source": event.source}
+    facts["context"] = event.shkeptncontext
     notice = Notice(
         **{key: cut(value) for key, value in facts.items()},
         time=_time(event.time),
-        context=cut(event.shkeptncontext),
         link=_link(event, bridge_url),
         labels={cut(key, 80, 40): cut(one, 80, 40) for key, one in labels[:LABELS]},
     )
     limit = FAILURE_CHARACTERS if notice.mood == "attention" else GOOD_CHARACTERS
-    text = (event.named("message") or _problem(event.data)).strip()
+    text = (event.named("message") or _problem(event)).strip()
     return notice.model_copy(update={"text": cut(text, limit, HEAD_CHARACTERS)})
 
 
@@ -130,8 +130,8 @@ def _link(event: Event, bridge_url: str) -> str:
     return link if bridge_url and project and context and len(link) <= LONGEST_LINK else ""
 
 
-def _problem(data: Any) -> str:
+def _problem(event: Event) -> str:
     """The title of a problem, whose keys monitoring tools write as they like."""
-    found = data.get("problem") if isinstance(data, dict) else None
+    found = event.datum("problem")
     keys = {key.lower(): one for key, one in found.items()} if isinstance(found, dict) else {}
     return str(keys.get("problemtitle") or keys.get("title") or "")

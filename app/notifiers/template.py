@@ -4,7 +4,7 @@ What the names stand for is the notice's business; there are no conditions, loop
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from app.document.scalars import Scalar
@@ -20,35 +20,37 @@ def filled(template: Any, values: Mapping[str, Value]) -> Any:
     So an optional link is a list's entry or an object's key that is not there without one. A text
     that is one slot and no more becomes the value itself, a number too.
     """
-    return _filled(template, values)[0]
-
-
-def _filled(node: Any, values: Mapping[str, Value]) -> tuple[Any, bool | None]:
-    """What becomes of it, and whether a slot in it had a value; None: it has no slots."""
-    match node:
+    match template:
         case str():
-            return _text(node, values)
+            names = _names(template)
+            if len(names) == 1 and _SLOT.fullmatch(template):
+                return values[names[0]]
+            return _SLOT.sub(lambda slot: str(values[slot[1].strip()]), template)
         case dict():
-            parts = {key: _filled(one, values) for key, one in node.items()}
-            kept = {key: value for key, (value, heard) in parts.items() if heard is not False}
-            return kept, _any(heard for _, heard in parts.values())
+            parts = template.items()
+            return {key: filled(one, values) for key, one in parts if _says(one, values)}
         case list():
-            items = [_filled(one, values) for one in node]
-            return [one for one, heard in items if heard is not False], _any(h for _, h in items)
-    return node, None
+            return [filled(one, values) for one in template if _says(one, values)]
+    return template
 
 
-def _text(text: str, values: Mapping[str, Value]) -> tuple[Value, bool | None]:
-    names = [name.strip() for name in _SLOT.findall(text)]
-    heard = any(values[name] != "" for name in names) if names else None
-    if _SLOT.fullmatch(text) and len(names) == 1:
-        return values[names[0]], heard
-    return _SLOT.sub(lambda slot: str(values[slot[1].strip()]), text), heard
+def _says(template: Any, values: Mapping[str, Value]) -> bool:
+    """Whether a slot below has a value, or there is none at all."""
+    texts = (leaf for leaf in _leaves(template) if isinstance(leaf, str))
+    names = [name for text in texts for name in _names(text)]
+    return not names or any(values[name] != "" for name in names)
 
 
-def _any(verdicts: Iterable[bool | None]) -> bool | None:
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return any(known) if known else None
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in _SLOT.findall(text)]
+
+
+def _leaves(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict | list):
+        for one in node.values() if isinstance(node, dict) else node:
+            yield from _leaves(one)
+    else:
+        yield node
 
 
 def plain(node: Node | Any) -> Any:
@@ -62,11 +64,9 @@ def plain(node: Node | Any) -> Any:
 
 def problems(node: Node, known: Collection[str]) -> Iterator[Problem]:
     """The slots of a file's template that have no meaning, each with its place."""
-    if isinstance(node, Scalar):
-        for name in map(str.strip, _SLOT.findall(node.text)):
+    scalars: Iterator[Scalar] = _leaves(node)
+    for scalar in scalars:
+        for name in _names(scalar.text):
             if name not in known:
                 what = f"`{name}` is not known in a template; there are {', '.join(known)}"
-                yield Problem(*node.mark, what)
-        return
-    for one in node.values() if isinstance(node, dict) else node:
-        yield from problems(one, known)
+                yield Problem(*scalar.mark, what)

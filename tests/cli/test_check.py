@@ -166,6 +166,18 @@ def test_the_schema_of_routes_is_there_too() -> None:
     assert {"channels", "routes"} <= json.loads(done.output)["properties"].keys()
 
 
+def test_a_policy_is_checked_with_its_place_and_the_nearest_known_key(folder: Path) -> None:
+    write(folder, "policy.yaml", "apiVersion: firstmate/v1\nrules: {image: [alpine]}\n")
+    assert "policy.yaml:2:9: error: rules.image: unknown key, did you mean `images`" in (
+        check().output
+    )
+
+
+def test_the_schema_of_a_policy_is_there_too() -> None:
+    done = CliRunner().invoke(main, ["schema", "policy"])
+    assert {"rules", "projects"} <= json.loads(done.output)["properties"].keys()
+
+
 def test_a_shipyard_that_says_a_thing_twice_is_told(folder: Path) -> None:
     write(folder, "shipyard.yaml", SHIPYARD.replace("kind:", "kind: Shipyard\nkind:"))
     assert "shipyard.yaml:3:1: warning: key `kind` is written twice" in check().output

@@ -180,3 +180,9 @@ def test_output_comes_while_the_job_runs_and_ctrl_c_cancels_it(tmp_path: Path) -
     told = process.communicate(timeout=20)[0]
     assert process.returncode == 130
     assert "cancelled" in messages(told)[-1]["data"]["message"]
+
+
+def test_what_the_policy_forbids_says_why_and_ends_with_one(tmp_path: Path) -> None:
+    done = run(write(tmp_path, "true"), "--task", "test", ALLOWED_IMAGE_LIST="busybox")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "`images`: alpine fits none of busybox" in done.stderr

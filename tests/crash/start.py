@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from app import boundaries, main, outbound, senders, settings
+from app.clock import Clock
 from app.engines import jobs
 from tests.crash import killing
 from tests.crash.killing import ORDER, Kill
@@ -29,8 +30,7 @@ ARMED_SUPERVISOR = "tests.crash.armed_supervisor"
 def hurry() -> None:
     """Shorten the waits, keeping their order: a settle time is longer than Keptn's own delays."""
     senders.SETTLE_SECONDS = 1.0
-    senders.FIRST_DELAY = 0.05
-    senders.LONGEST_DELAY = 1.0
+    Clock.first_delay, Clock.longest_delay = 0.05, 1.0
     outbound.UNAUTHORIZED_SECONDS = 0.5
 
 

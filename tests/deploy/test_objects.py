@@ -19,7 +19,6 @@ from tests.deploy.manifests import DEPLOY, FILES, Object
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 MINORS = sorted(int(one.name.split(".")[1]) for one in SCHEMAS.glob("v1.*-local"))
 OLDEST = 27
-COMING = {"POLICY_FILE"}
 
 OBJECTS = [
     pytest.param(one, id=f"{file.removesuffix('.yaml')}-{one['kind']}-{one['metadata']['name']}")
@@ -132,7 +131,7 @@ def test_only_the_folder_of_the_ledger_is_kept() -> None:
 def test_every_setting_in_use_is_one_of_ours() -> None:
     known = {name.upper() for name in Settings.model_fields}
     used = manifests.environment("firstmate").keys() | offered().keys()
-    assert used <= known | COMING
+    assert used <= known
 
 
 def test_settings_of_the_operator_name_files_that_are_mounted() -> None:

@@ -233,6 +233,7 @@ def rm(args: list[str]) -> int:
         signal_group(load(name)["pid"], signal.SIGKILL)
         while load(name)["Status"] == "running":
             time.sleep(0.01)
+        time.sleep(0.1)  # whoever attends to it reads its exit code, as with the real ones
     for file in (STATE / name).iterdir():
         file.unlink()
     (STATE / name).rmdir()

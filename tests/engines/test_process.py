@@ -106,6 +106,15 @@ async def test_no_deadline_is_too_short(yard: Yard) -> None:
     assert ended == Ended(143, "timeout", "ended by signal SIGTERM")
 
 
+@pytest.mark.slow
+async def test_jobs_that_are_ended_before_they_begin_harm_no_others(yard: Yard) -> None:
+    late = [
+        yard.begin("sleep", "300", key=f"{yard.key}-{number}", deadline=0.0)
+        for number in range(400)
+    ]
+    assert {(await job).cause for job in late} == {"timeout"}
+
+
 async def test_what_a_job_leaves_in_the_background_ends_with_it(yard: Yard) -> None:
     assert (await yard.run(*shell("sleep 300 & echo $!"))).passed
     await eventually(lambda: not is_alive(int(yard.text())))

@@ -58,6 +58,16 @@ async def test_signals_meant_for_the_service_leave_supervisor_and_jobs_alone(
     assert await job == Ended(9)
 
 
+async def test_a_launch_that_fails_leaves_nothing_open(own_yard: Yard) -> None:
+    await own_yard.run("true", key="warm-up")
+    before = open_files(own_yard.supervisor())
+    for number in range(3):
+        (own_yard.folder / f"full-{number}" / "job.json.part").mkdir(parents=True)
+        ended = await own_yard.run("true", key=f"full-{number}")
+        assert (ended.cause, ended.code) == ("start", 127)
+    assert open_files(own_yard.supervisor()) == before
+
+
 async def test_it_ends_when_there_is_neither_job_nor_service(own_yard: Yard) -> None:
     await own_yard.run("true")
     pid = own_yard.supervisor()
@@ -82,6 +92,11 @@ async def test_a_hundred_megabytes_of_output_cost_nobody_memory(own_yard: Yard) 
     assert (output.total, output.missing) == (printed, printed - 1024 * 1024)
     assert all(peak - was < printed / 10 for peak, was in zip(peaks, before, strict=True))
     assert all(late - was < printed / 10 for late, was in zip(after, before, strict=True))
+
+
+def open_files(pid: int) -> int:
+    """How many files a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def rss(pid: int) -> int:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from app.document.typed import FileError, homes
-from app.jobconfig.formats import later_keys
 from app.jobconfig.match import matching
-from app.jobconfig.read import JobConfig, read
+from app.jobconfig.read import JobConfig, later_keys, read
 from app.jobconfig.schema import Env, Task
 
 ALL = ("ALL",)

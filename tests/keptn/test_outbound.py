@@ -1,9 +1,14 @@
 """What each reply, or its absence, means for sending again; and that no error tells a secret."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import httpx
 import pytest
 import respx
 
+from app import outbound as sending
 from app.errors import FirstmateError
 from app.outbound import LONGEST_RETRY_AFTER, NotSent, Outbound, Refused, Unclear
 
@@ -122,3 +127,62 @@ async def test_no_error_tells_a_secret(
 async def test_a_url_that_is_none_is_an_error_like_others(outbound: Outbound, url: str) -> None:
     with pytest.raises(FirstmateError):
         await outbound.request("GET", url)
+
+
+@asynccontextmanager
+async def answering(head: str, parts: int, part: bytes) -> AsyncIterator[tuple[str, list[int]]]:
+    """A server with one answer, in parts; its URL, and the bytes that it got rid of."""
+    told = [0]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 {head}\r\ncontent-length: {parts * len(part)}\r\n\r\n".encode())
+            for _ in range(parts):
+                writer.write(part)
+                await writer.drain()
+                told[0] += len(part)
+        except ConnectionError:
+            pass  # the other side has heard enough
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/x", told
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The longest reply that is read, small enough for tests."""
+    monkeypatch.setattr(sending, "LONGEST_REPLY", 100_000)
+    return 100_000
+
+
+async def test_a_reply_up_to_the_limit_is_read_whole(outbound: Outbound, short: int) -> None:
+    async with answering("200 OK", 10, bytes(short // 10)) as (url, _):
+        assert (await outbound.request("GET", url)).content == bytes(short)
+
+
+async def test_a_longer_reply_is_refused_and_not_read_to_its_end(
+    outbound: Outbound, short: int
+) -> None:
+    async with answering("200 OK", 1000, bytes(short)) as (url, told):
+        with pytest.raises(Refused, match=r"/x: the reply is longer than 100000 bytes$"):
+            await outbound.request("GET", url)
+    assert told[0] < 500 * short
+
+
+async def test_an_answer_that_was_taken_counts_however_much_is_said_to_it(
+    outbound: Outbound, short: int
+) -> None:
+    async with answering("200 OK", 20, bytes(short)) as (url, _):
+        assert (await outbound.request("POST", url, content="{}")).status_code == 200
+
+
+async def test_the_status_of_a_longer_reply_still_means_what_it_means(
+    outbound: Outbound, short: int
+) -> None:
+    async with answering("503 Away", 20, bytes(short)) as (url, _):
+        with pytest.raises(Unclear, match=r"status 503$"):
+            await outbound.request("GET", url)

@@ -1,19 +1,15 @@
 """Resources cost few requests: what is asked for once, what is asked again, and what is shared."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
 
-import httpx
 import pytest
-import respx
 
 from app.clock import Clock
 from app.errors import Permanent, Temporary
 from app.events.parse import Event
 from app.keptn import resources
 from app.keptn.api import Endpoint, KeptnApi
-from app.keptn.resources import FRESH_SECONDS, Patient, Resource, Resources
+from app.keptn.resources import FRESH_SECONDS, Patient, Resources
 from app.outbound import NotSent, Outbound, Refused
 from app.planning import Ignore, Planner
 from tests.captain import Captain, config
@@ -256,59 +252,6 @@ async def test_the_patient_do_not_ask_again_what_is_refused(
     with pytest.raises(Refused):
         await Patient(shelf, still).read(EVENT, "a", "service", "c1")
     assert sum(shelf.asked.values()) == 1
-
-
-BASE = "http://keptn.example"
-LISTING = f"{BASE}/resource-service/v1/project/p/stage/s/service/svc/resource"
-
-
-@pytest.fixture
-def api(outbound: Outbound) -> Iterator[KeptnApi]:
-    with respx.mock:
-        yield KeptnApi(Endpoint(BASE, f"{BASE}/event", final=False), outbound)
-
-
-async def test_a_list_is_read_to_its_last_page_and_its_names_are_relative(api: KeptnApi) -> None:
-    pages: dict[str, tuple[list[Any], str]] = {
-        "0": (["/a", "b+c%"], "2"),
-        "2": ([None, 1, "d"], "0"),
-    }
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        names, following = pages[request.url.params["nextPageKey"]]
-        listed = [{"resourceURI": name} for name in names]
-        return httpx.Response(200, json={"resources": listed, "nextPageKey": following})
-
-    respx.get(LISTING).mock(side_effect=answer)
-    assert await api.listed(EVENT, "service") == ["a", "b+c%", "d"]
-
-
-@pytest.mark.parametrize("ask", ["read", "listed"])
-@pytest.mark.parametrize("text", ["404 page not found", '{"code": 404}', "[]"])
-async def test_a_404_that_is_not_keptns_own_says_nothing(
-    api: KeptnApi, ask: str, text: str
-) -> None:
-    respx.get(url__startswith=LISTING).respond(404, text=text)
-    with pytest.raises(Temporary):
-        await asked(api, ask)
-    respx.get(url__startswith=LISTING).respond(404, json={"code": 404, "message": "not found"})
-    assert not await asked(api, ask)
-
-
-@pytest.mark.parametrize("content", [5, ["a"], "*", "YQ", "YQ=", {}])
-async def test_content_that_is_no_base64_is_asked_for_again(api: KeptnApi, content: Any) -> None:
-    respx.get(f"{LISTING}/a").respond(json={"resourceContent": content})
-    if content:
-        with pytest.raises(Temporary):
-            await api.read(EVENT, "a", "service", "")
-    else:
-        assert await api.read(EVENT, "a", "service", "") == Resource(b"", "service", "")
-
-
-async def asked(api: KeptnApi, what: str) -> Any:
-    if what == "read":
-        return await api.read(EVENT, "a", "service", "")
-    return await api.listed(EVENT, "service")
 
 
 @pytest.mark.slow

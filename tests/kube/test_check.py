@@ -80,6 +80,7 @@ async def test_where_all_is_well_each_check_has_its_line_and_nothing_was_changed
     assert [line.partition(": ")[2] for line in done.output.splitlines()] == [
         "settings: go together",
         "routes: can be read",
+        "policy: can be read",
         "mask patterns: can be read",
         "namespace jobs: grants 11 of 11 rights",
         "namespace jobs: takes a Job like those of tasks",
@@ -199,10 +200,15 @@ async def test_files_of_the_operator_that_cannot_be_used_are_told(pod: Pod, tmp_
     (tmp_path / "routes.yaml").write_text("route: []")
     gone = str(tmp_path / "gone")
     files = {"MASK_PATTERNS_FILE": gone, "JOB_DEFAULTS_FILE": gone}
-    files["ROUTES_FILE"] = str(tmp_path / "routes.yaml")
+    files |= {"POLICY_FILE": gone, "ROUTES_FILE": str(tmp_path / "routes.yaml")}
     lines = await pod.lines("error", **files)
-    assert [line.split(": ")[1] for line in lines] == ["routes", "mask patterns", "cluster"]
-    assert "JOB_DEFAULTS_FILE" in lines[2]
+    assert [line.split(": ")[1] for line in lines] == [
+        "routes",
+        "policy",
+        "mask patterns",
+        "cluster",
+    ]
+    assert "JOB_DEFAULTS_FILE" in lines[3]
 
 
 async def test_settings_that_contradict_each_other_are_told(pod: Pod) -> None:

@@ -34,7 +34,7 @@ FAILURES = (
     Reply(429, takes=False, headers=(("retry-after", "0.02"),)),
 )
 _HASTY = (
-    "from app import senders; senders.FIRST_DELAY = 0.01; senders.LONGEST_DELAY = 0.2; "
+    "from app.clock import Clock; Clock.first_delay, Clock.longest_delay = 0.01, 0.2; "
     "from app.cli import main; main()"
 )
 """The real program, but for its waits, which are 50 times shorter."""

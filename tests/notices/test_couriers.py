@@ -1,10 +1,8 @@
 """Carrying notices: again until taken, in order, within a rate; what cannot go is skipped."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +10,16 @@ import pytest
 
 from app import couriers
 from app.core import Core
-from app.couriers import Courier, Couriers
-from app.errors import FirstmateError
+from app.couriers import Courier
 from app.ledger import rows
 from app.ledger.store import Ledger
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
-from app.notifiers.channel import Channel, Notifier, RateLimit
-from app.outbound import NotSent, Outbound, Refused, Unclear
+from app.notifiers.channel import RateLimit
+from app.outbound import NotSent, Refused, Unclear
 from tests.clocks import FastClock
-from tests.conftest import event
+from tests.notices.chat import Chat, carrying, counted, failing, states, tell, wire
 from tests.ship import eventually
-
-Fail = Callable[[str], Exception | None]
-
-
-@dataclass
-class Chat:
-    """What a channel of these tests took, and how it fails."""
-
-    taken: list[str] = field(default_factory=list)
-    tried: list[str] = field(default_factory=list)
-    missed: list[int] = field(default_factory=list)
-    at: list[float] = field(default_factory=list)
-    fail: Fail = lambda _: None
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.gate.set()
-
-
-@dataclass(frozen=True)
-class Wire(Notifier):
-    """Hands letters to a `Chat`."""
-
-    chat: Chat = field(default_factory=Chat)
-    clock: Any = None
-
-    async def deliver(self, body: str, missed: int) -> str:
-        """See `Notifier.deliver`."""
-        self.chat.tried.append(body)
-        await self.chat.gate.wait()
-        if error := self.chat.fail(body):
-            raise error
-        self.chat.taken.append(body)
-        self.chat.missed.append(missed)
-        self.chat.at.append(self.clock.now())
-        return "taken"
 
 
 @pytest.fixture
@@ -82,54 +43,6 @@ async def core(tmp_path: Path, clock: FastClock) -> AsyncIterator[Core]:
     lifecycle = Lifecycle(ledger, clock, "firstmate", announce)
     yield Core(ledger, lifecycle, clock, Metrics(), "firstmate")
     ledger.close()
-
-
-def wire(core: Core, chat: Chat, name: str = "chat", **more: Any) -> Wire:
-    channel = Channel.model_construct(name=name, **more)
-    return Wire(channel, Outbound(), {}, chat, core.clock)
-
-
-@asynccontextmanager
-async def carrying(core: Core, *wires: Wire) -> AsyncIterator[dict[str, Notifier]]:
-    """Couriers for these channels, which a test may change, at work; none may fail by itself."""
-    channels: dict[str, Notifier] = {one.channel.name: one for one in wires}
-    fleet = Couriers(lambda: dict(channels), core)
-    core.lifecycle.wake = fleet.wake
-    task = asyncio.create_task(fleet.run())
-    try:
-        yield channels
-        assert not task.done()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def tell(
-    core: Core, *ids: str, context: str = "", channels: tuple[str, ...] = ("chat",)
-) -> None:
-    """Events with these ids come in, one after the other."""
-    for one in ids:
-        found = event(
-            id=one,
-            type="com.example",
-            shkeptncontext=context or uuid.uuid4().hex,
-            data={"channels": channels},
-        )
-        await core.lifecycle.accept(found)
-
-
-def states(core: Core) -> dict[str, str]:
-    found = core.ledger.reader.execute("SELECT body, state FROM outbox")
-    return {row["body"]: row["state"] for row in found}
-
-
-def failing(error: FirstmateError, *ids: str) -> Fail:
-    return lambda body: error if body in ids or not ids else None
-
-
-def counted(core: Core, name: str) -> float:
-    found = core.metrics._registry.get_sample_value(name, {"destination": "chat"})
-    return found or 0.0
 
 
 async def test_a_sequence_is_told_in_its_order_whatever_fails(core: Core, chat: Chat) -> None:
@@ -202,9 +115,23 @@ async def test_a_rate_is_kept_and_nothing_is_lost(core: Core, chat: Chat) -> Non
         await tell(core, *map(str, range(10)))
         await eventually(lambda: len(chat.taken) == 10)
     assert sorted(chat.taken, key=int) == list(map(str, range(10)))
-    assert all(
-        later - earlier >= 19.9 for earlier, later in zip(chat.at, chat.at[3:], strict=False)
-    )
+    assert all(later - earlier >= 15 for earlier, later in zip(chat.at, chat.at[3:], strict=False))
+
+
+@pytest.mark.parametrize("error", [None, NotSent("away")])
+async def test_a_clock_that_is_set_back_silences_no_channel(
+    core: Core, chat: Chat, clock: FastClock, error: NotSent | None
+) -> None:
+    limit = RateLimit(messages=2, seconds=20)
+    async with carrying(core, wire(core, chat, rate_limit=limit)):
+        await tell(core, "a", "b")
+        await eventually(lambda: len(chat.taken) == 2)
+        chat.fail = lambda _: error
+        await tell(core, "c")
+        await eventually(lambda: not error or "c" in chat.tried)
+        clock.skip(-86400)
+        chat.fail = lambda _: None
+        await eventually(lambda: len(chat.taken) == 3)
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

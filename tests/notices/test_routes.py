@@ -179,7 +179,7 @@ def test_a_broken_change_is_told_with_its_place_and_changes_nothing(
         found.refreshed()
         found.refreshed()
     (line,) = [record.message for record in caplog.records]
-    assert line.startswith("the routes stay as they were: ")
+    assert line.startswith("ROUTES_FILE stays as it was: ")
     assert (f"{file}:2:" if broken else "cannot be read") in line
     assert told(found) == ["lines"]
     write(file, f"{HEAD}{CHANNELS}routes: [{{channels: [chat]}}]")

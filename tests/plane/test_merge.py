@@ -10,10 +10,12 @@ from app.plane.sequence import merge
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=6
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
 )
 brief = settings(max_examples=25, deadline=None)
-maps = st.dictionaries(st.text(max_size=2), values)
+maps = st.dictionaries(st.text(max_size=2), values, max_size=4)
 
 
 @brief
@@ -43,7 +45,7 @@ def test_no_key_of_either_map_is_lost(old: dict[str, Any], new: dict[str, Any]) 
 
 
 @brief
-@given(st.lists(values), st.lists(values))
+@given(st.lists(values, max_size=4), st.lists(values, max_size=4))
 def test_of_two_lists_the_newer_stands_first(old: list[Any], new: list[Any]) -> None:
     assert merge(copy.deepcopy(old), copy.deepcopy(new)) == new + old
 

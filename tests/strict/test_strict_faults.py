@@ -38,7 +38,8 @@ def test_each_mode_spoils_one_exchange(
     keptn: StrictKeptn, path: str, mode: str, status: int | None, counted: int
 ) -> None:
     one = Round(keptn)
-    keptn.faults({"mode": mode, "kind_of_event": "started", "seconds": 0.05})
+    seconds = 0.5 if mode == "refuse" else 0.05  # long enough to be met on a slow machine
+    keptn.faults({"mode": mode, "kind_of_event": "started", "seconds": seconds})
     if status is None:
         with pytest.raises(httpx.TransportError):
             one.send("started", path)
@@ -49,7 +50,7 @@ def test_each_mode_spoils_one_exchange(
     if mode == "refuse":
         with pytest.raises(httpx.ConnectError):
             one.send("started", path)
-        time.sleep(0.06)
+        time.sleep(2 * seconds)
     assert one.send("started", path).status_code == 200
     assert one.started == counted + 1
 
@@ -58,7 +59,9 @@ def test_a_slow_reply_comes_after_its_message_was_counted(keptn: StrictKeptn) ->
     one = Round(keptn)
     keptn.faults({"mode": "slow", "seconds": 60})
     with (
-        httpx.Client(base_url=keptn.sidecar_url, timeout=0.1, trust_env=False) as client,
+        httpx.Client(
+            base_url=keptn.sidecar_url, timeout=httpx.Timeout(10, read=0.5), trust_env=False
+        ) as client,
         pytest.raises(httpx.ReadTimeout),
     ):
         client.post("/event", json=one.event("started"))
