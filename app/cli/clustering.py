@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.engines.kubernetes import inspection
 from app.engines.kubernetes.port import Kind, Where
 from app.engines.kubernetes.site import Site
-from app.errors import FirstmateError, Permanent
+from app.errors import FirstmateError
 from app.keptn.api import KeptnApi
 from app.keptn.uniform import Integration
 from app.main import endpoint_for, routes_for
@@ -138,7 +138,7 @@ async def _claim(subject: str, claim: str, answer: Awaitable[object], remedy: st
     """Whether it is so; else why not, which may name the remedy itself."""
     try:
         await answer
-    except Permanent as error:
+    except FirstmateError as error:
         is_open = any(words in str(error) for words in _UNANSWERED)
         text = f"{claim}? {error}" + f"; {remedy}" * bool(remedy)
         return Finding("unknown" if is_open else "error", subject, text)

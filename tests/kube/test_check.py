@@ -152,6 +152,13 @@ async def test_a_job_that_would_be_refused_is_told_in_the_clusters_words(pod: Po
     assert "no image of yours; mend what it names" in line
 
 
+async def test_a_judge_that_fails_keeps_nothing_else_from_being_asked(pod: Pod) -> None:
+    pod.kube.answers.append((500, {}))
+    lines = await pod.lines()
+    assert any("Job like those of tasks? as told by the test" in line for line in lines)
+    assert any("has the service account" in line for line in lines)
+
+
 async def test_a_wrong_default_for_all_jobs_is_found_before_the_first_of_them(
     pod: Pod, tmp_path: Path
 ) -> None:
