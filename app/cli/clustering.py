@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.engines.kubernetes import inspection
 from app.engines.kubernetes.port import Kind, Where
 from app.engines.kubernetes.site import Site
-from app.errors import FirstmateError
+from app.errors import FirstmateError, Permanent
 from app.keptn.api import KeptnApi
 from app.keptn.uniform import Integration
 from app.main import endpoint_for, routes_for
@@ -75,6 +75,12 @@ async def _everything(given: Settings, clock: Clock, outbound: Outbound) -> Asyn
 
 async def _cluster(cluster: "Cluster", site: Site) -> AsyncIterator[Finding]:
     account = site.service_account or "default"
+    try:
+        site = await inspection.with_image(cluster, site)
+        yield Finding("ok", "image", f"{site.init_image} brings files to jobs")
+    except Permanent as error:
+        text = f"tasks with files have none: {error}; set INIT_CONTAINER_IMAGE"
+        yield Finding("error", "image", text)
     for name in site.namespaces:
         where = f"namespace {name}"
         async for one in _rights(cluster, name):
@@ -85,10 +91,6 @@ async def _cluster(cluster: "Cluster", site: Site) -> AsyncIterator[Finding]:
         there = cluster.get(Where(Kind.SERVICE_ACCOUNT, name), account)
         remedy = f"kubectl -n {name} create serviceaccount {account}"
         yield await _claim(where, f"has the service account {account} for jobs", there, remedy)
-    own, pod = site.own_pod
-    if not site.init_image and not await inspection.is_given(cluster, own, "list pods"):
-        text = f"tasks with files find no image in our pod {pod!r}; set INIT_CONTAINER_IMAGE"
-        yield Finding("error", "image", text)
 
 
 async def _rights(cluster: "Cluster", namespace: str) -> AsyncIterator[Finding]:

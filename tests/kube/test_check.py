@@ -42,11 +42,13 @@ class Pod:
             "SERVICE_ACCOUNT_PATH": str(account),
             "HOSTNAME": "firstmate-5d8f7c9b6-x2x7k",
             "JOB_NAMESPACE": "jobs",
-            "INIT_CONTAINER_IMAGE": "firstmate:test",
             "DEFAULT_JOB_SERVICE_ACCOUNT": "firstmate-job",
             "KEPTN_DISTRIBUTOR_URL": keptn.sidecar_url,
         }
         self.account("firstmate-job")
+        ours = {"name": "firstmate", "image": "registry.example/firstmate:1"}
+        place = {"name": self.environ["HOSTNAME"], "namespace": "keptn"}
+        kube.store.create("pods", {"metadata": place, "spec": {"containers": [ours]}})
 
     def account(self, name: str, namespace: str = "jobs") -> None:
         """Have a service account there."""
@@ -82,6 +84,7 @@ async def test_where_all_is_well_each_check_has_its_line_and_nothing_was_changed
         "routes: can be read",
         "policy: can be read",
         "mask patterns: can be read",
+        "image: registry.example/firstmate:1 brings files to jobs",
         "namespace jobs: grants 11 of 11 rights",
         "namespace jobs: takes a Job like those of tasks",
         "namespace jobs: has the service account firstmate-job for jobs",
@@ -137,12 +140,12 @@ async def test_where_nobody_tells_of_rights_lists_are_tried_and_the_rest_is_unkn
     pod: Pod,
 ) -> None:
     pod.kube.reviewing = False
-    pod.kube.rights.without("list", "pods")
+    pod.kube.rights.without("list", "events")
     lines = await pod.lines()
     unknown = [line for line in lines if re.match(r"unknown: namespace jobs: may we ", line)]
     assert len(unknown) == len([right for right in RIGHTS if not right.startswith("list")])
     (refused,) = [line for line in lines if line.startswith("error")]
-    assert refused.startswith("error: namespace jobs: may not list pods")
+    assert refused.startswith("error: namespace jobs: may not list events")
     assert "ok: namespace jobs: grants 3 of 11 rights" in lines
 
 
@@ -154,7 +157,7 @@ async def test_a_job_that_would_be_refused_is_told_in_the_clusters_words(pod: Po
 
 async def test_a_judge_that_fails_keeps_nothing_else_from_being_asked(pod: Pod) -> None:
     pod.kube.answers.append((500, {}))
-    lines = await pod.lines()
+    lines = await pod.lines(INIT_CONTAINER_IMAGE="firstmate:1")
     assert any("Job like those of tasks? as told by the test" in line for line in lines)
     assert any("has the service account" in line for line in lines)
 
@@ -188,10 +191,10 @@ async def test_a_service_account_that_we_may_not_see_is_unknown(pod: Pod) -> Non
 
 
 async def test_without_an_image_of_ours_our_pod_must_be_seen(pod: Pod) -> None:
-    assert not await pod.lines("error", INIT_CONTAINER_IMAGE="")
     pod.kube.closed.add("keptn")
-    (line,) = await pod.lines("error", INIT_CONTAINER_IMAGE="")
-    assert line.endswith("set INIT_CONTAINER_IMAGE")
+    (line,) = await pod.lines("error")
+    assert 'cannot list resource "pods" in "keptn"; set INIT_CONTAINER_IMAGE' in line
+    assert not await pod.lines("error", INIT_CONTAINER_IMAGE="firstmate:1")
 
 
 async def test_a_cluster_that_does_not_answer_is_one_line_and_keptn_is_asked_still(
@@ -199,7 +202,7 @@ async def test_a_cluster_that_does_not_answer_is_one_line_and_keptn_is_asked_sti
 ) -> None:
     lines = await pod.lines(KUBERNETES_API_URL=NOWHERE)
     (broken,) = [line for line in lines if line.startswith("error")]
-    assert broken.startswith("error: cluster: POST ")
+    assert broken.startswith("error: cluster: GET ")
     assert lines[-1].startswith("ok: Keptn: answers at ")
 
 

@@ -1,14 +1,16 @@
-"""What the engine needs of a namespace, and whether it is there: asked without changing a thing.
+"""What the engine needs of a cluster, and whether it is there: asked without changing a thing.
 
 What to make of the answers is for whoever asks.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.engines.contract import Work
 from app.engines.kubernetes import manifest
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.engines.kubernetes.site import Site
+from app.errors import Permanent
 
 if TYPE_CHECKING:  # who has not installed the client can still be told so
     from app.engines.kubernetes.client import Cluster
@@ -31,12 +33,33 @@ NEEDED = {
 DANGEROUS = ("get secrets", "list secrets", "create pods/exec")
 """Rights that the engine never uses, and an intruder would like to."""
 
+OWN_CONTAINER = "firstmate"
+"""The name of our container in our own pod."""
+
 _KINDS = {kind.rpartition("/")[2]: kind for kind in Kind}
 
 
 def group(resource: str) -> str:
     """The group of the API that a resource is in."""
     return "batch" if resource == "jobs" else ""
+
+
+async def with_image(cluster: "Cluster", site: Site) -> Site:
+    """The site with our own image, which brings files to pods; if none is set, that of our pod.
+
+    Raises:
+        Permanent: our pod does not tell, or cannot be seen.
+    """
+    if site.init_image:
+        return site
+    namespace, name = site.own_pod
+    where = Where(Kind.POD, namespace, fields=f"metadata.name={name}")
+    pods = [pod async for page in cluster.pages(where) for pod in page["items"]]
+    images = {one["name"]: one["image"] for pod in pods for one in pod["spec"]["containers"]}
+    if OWN_CONTAINER not in images:
+        pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
+        raise Permanent(f"no image that brings files: set INIT_CONTAINER_IMAGE, for {pod}")
+    return replace(site, init_image=images[OWN_CONTAINER])
 
 
 async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | None:
