@@ -8,7 +8,6 @@ import shlex
 from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
-from app import masking
 from app import settings as reading
 from app.clock import Clock
 from app.engines.kubernetes import inspection
@@ -54,11 +53,9 @@ def check() -> list[Finding]:
 
 
 async def _everything(given: Settings, clock: Clock, outbound: Outbound) -> AsyncIterator[Finding]:
-    masks = given.mask_patterns_file
     yield await _claim("settings", "go together", asyncio.to_thread(reading.check, given))
     yield await _claim("routes", "can be read", asyncio.to_thread(routes_for, given, outbound))
     yield await _claim("policy", "can be read", asyncio.to_thread(policy_for, given))
-    yield await _claim("mask patterns", "can be read", asyncio.to_thread(masking.read, masks))
     try:
         cluster, site = cluster_for(given, clock)
         try:
@@ -89,24 +86,25 @@ async def _cluster(cluster: "Cluster", site: Site) -> AsyncIterator[Finding]:
         remedy = "mend what it names, or JOB_DEFAULTS_FILE and DEFAULT_RESOURCE_*, for all Jobs"
         yield await _claim(where, "takes a Job like those of tasks", judged, remedy)
         there = cluster.get(Where(Kind.SERVICE_ACCOUNT, name), account)
-        remedy = f"kubectl -n {name} create serviceaccount {account}"
+        remedy = f"if it is not there: kubectl -n {name} create serviceaccount {account}"
         yield await _claim(where, f"has the service account {account} for jobs", there, remedy)
 
 
 async def _rights(cluster: "Cluster", namespace: str) -> AsyncIterator[Finding]:
     """What we may not do and should, and the other way round."""
-    where, given = f"namespace {namespace}", 0
+    where, complete = f"namespace {namespace}", True
     for right, harm in inspection.NEEDED.items():
         verb, _, resource = right.partition(" ")
         rule = {"apiGroups": [inspection.group(resource)], "resources": [resource], "verbs": [verb]}
-        match await inspection.is_given(cluster, namespace, right):
-            case True:
-                given += 1
-            case False:
-                yield Finding("error", where, f"may not {right}: {harm}; add to its Role: {rule}")
-            case None:
-                yield Finding("unknown", where, f"may we {right}? If not, {harm}")
-    yield Finding("ok", where, f"grants {given} of {len(inspection.NEEDED)} rights")
+        given = await inspection.is_given(cluster, namespace, right)
+        complete &= given is True
+        if given is None:
+            yield Finding("unknown", where, f"may we {right}? If not, {harm}")
+        elif not given:
+            text = f"we may not {right}: {harm}; add to our Role there: {rule}"
+            yield Finding("error", where, text)
+    if complete:
+        yield Finding("ok", where, "grants all rights that we need")
     for right in inspection.DANGEROUS:
         if await inspection.is_given(cluster, namespace, right):
             text = f"lets us {right}, which is never needed; take it out of our Role"
