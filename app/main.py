@@ -172,16 +172,12 @@ class Service:
         return Plane(plane, self._clock)
 
     def _endpoint(self) -> Endpoint:
-        """How answers go back: our own plane, else the API, else the distributor."""
+        """How answers go back: to our own plane, if there is one."""
         settings = self.settings
         if self.plane:
             base, secret = f"{serving.url(self._plane_socket)}/api", token(settings.data_dir)
             return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
-        if settings.keptn_api_endpoint:
-            base = settings.keptn_api_endpoint
-            return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
-        base = settings.keptn_distributor_url
-        return Endpoint(base, f"{base}/event", final=False)
+        return endpoint_for(settings)
 
     def _describe(self) -> None:
         """Tell the commands, through the lock's file, where everything is."""
@@ -265,6 +261,15 @@ def _heed_signals(service: Service) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, heed)
+
+
+def endpoint_for(settings: Settings) -> Endpoint:
+    """How the Keptn that is configured is reached: its API, else the distributor."""
+    if settings.keptn_api_endpoint:
+        base = settings.keptn_api_endpoint
+        return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
+    base = settings.keptn_distributor_url
+    return Endpoint(base, f"{base}/event", final=False)
 
 
 def routes_for(settings: Settings, outbound: Outbound) -> Routes:
