@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import signal
@@ -28,7 +29,7 @@ from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
-from app.river import River
+from app.river import River, uniform_for
 from app.routes import Routes, Terms
 from app.senders import Sender
 from app.settings import Settings
@@ -63,9 +64,11 @@ class Service:
         ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
         self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
         self._outbound = Outbound()
+        self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
         self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
-        self._api = KeptnApi(self._endpoint(), self._outbound)
+        self._api = KeptnApi(self._endpoint(), self._to_keptn)
         self._build_river(engine)
+        self._uniform = uniform_for(settings, self._api, self._river.core)
         self._stop = asyncio.Event()
         self._describe()
 
@@ -81,7 +84,7 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [self._sender.run(), self._couriers.run(), self._prune()]
+        loops = [self._sender.run(), self._couriers.run(), self._prune(), self._uniform.run()]
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -93,6 +96,8 @@ class Service:
         )
         self._stop.set()
         await self._worker.drain(self.settings.drain_seconds)
+        if self.settings.uniform_unregister:
+            await self._uniform.leave()
         for listener in listeners:
             listener.should_exit = True
         await asyncio.gather(*servers, return_exceptions=True)
@@ -143,9 +148,24 @@ class Service:
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
-        served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
+        second = ops.create(self._river.metrics, self._obstacle, self._notes)
+        served = [(door.app(settings.max_event_bytes), self.door), (second, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
+
+    async def _obstacle(self) -> str:
+        """Why no event can be accepted now; empty when it can."""
+        if self.stopping:
+            return "stopping"
+        try:
+            await self._river.ledger.write(lambda _: None, urgent=False)
+        except LedgerFull as error:
+            return str(error)
+        return ""
+
+    def _notes(self) -> dict[str, str]:
+        """What an operator should know of a service that works nevertheless."""
+        tls = {} if self.settings.http_ssl_verify else {"tls": reading.UNVERIFIED}
+        return tls | {f"uniform {name}": why for name, why in self._uniform.faults.items()}
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings
@@ -162,16 +182,12 @@ class Service:
         return Plane(plane, self._clock)
 
     def _endpoint(self) -> Endpoint:
-        """How answers go back: our own plane, else the API, else the distributor."""
+        """How answers go back: to our own plane, if there is one."""
         settings = self.settings
         if self.plane:
             base, secret = f"{serving.url(self._plane_socket)}/api", token(settings.data_dir)
             return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
-        if settings.keptn_api_endpoint:
-            base = settings.keptn_api_endpoint
-            return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
-        base = settings.keptn_distributor_url
-        return Endpoint(base, f"{base}/event", final=False)
+        return endpoint_for(settings)
 
     def _describe(self) -> None:
         """Tell the commands, through the lock's file, where everything is."""
@@ -203,6 +219,7 @@ class Service:
     async def _close(self) -> None:
         await self._river.close()
         await self._outbound.close()
+        await self._to_keptn.close()
         if self.plane:
             self.plane.close()
         self._lock.release()
@@ -225,6 +242,8 @@ def serve(settings: Settings, folder: Path, project: str, greet: Callable[[Servi
         Permanent: it cannot start; one line that says why.
     """
     log.configure(settings.log_format, settings.log_level)
+    if not settings.http_ssl_verify:
+        logging.getLogger(__name__).warning(reading.UNVERIFIED)
 
     async def main() -> None:
         service = Service(settings, folder=folder, project=project)
@@ -255,6 +274,15 @@ def _heed_signals(service: Service) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, heed)
+
+
+def endpoint_for(settings: Settings) -> Endpoint:
+    """How the Keptn that is configured is reached: its API, else the distributor."""
+    if settings.keptn_api_endpoint:
+        base = settings.keptn_api_endpoint
+        return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
+    base = settings.keptn_distributor_url
+    return Endpoint(base, f"{base}/event", final=False)
 
 
 def routes_for(settings: Settings, outbound: Outbound) -> Routes:

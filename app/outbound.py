@@ -176,16 +176,11 @@ def _message(content: bytes) -> str:
 
 def json_object(content: bytes) -> dict[str, Any] | None:
     """The JSON object that a reply holds; None when it holds something else."""
-    found = json_value(content)
-    return found if isinstance(found, dict) else None
-
-
-def json_value(content: bytes) -> Any:
-    """The JSON that a reply holds; None also when it holds something else."""
     try:
-        return json.loads(content)
+        found = json.loads(content)
     except (ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _place(url: str | SecretUrl) -> str:

@@ -11,12 +11,14 @@ import httpx
 
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
-from app.outbound import Mute, Outbound, Refused, Unclear, json_object, json_value
+from app.keptn.uniform import INTEGRATIONS, Integration
+from app.outbound import Mute, Outbound, Refused, Unclear, json_object
 
 RESOURCES = "resource-service"
 """Who serves files; another one did up to Keptn 0.17, which had no sequence executions either."""
 
 _JSON, _NOT_FOUND = "application/json", httpx.codes.NOT_FOUND
+_NO_SUCH_PATH = (_NOT_FOUND, False)
 _OTHER = {RESOURCES: (OLDER := "configuration-service"), OLDER: RESOURCES}
 Get = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -43,6 +45,7 @@ class KeptnApi:
         self.endpoint = endpoint
         self._outbound = outbound
         self._files = RESOURCES
+        self._uniform = f"{endpoint.base}/controlPlane/v1/uniform/registration"
 
     async def send_event(self, body: str) -> None:
         """Hand over one structured CloudEvent."""
@@ -51,11 +54,6 @@ class KeptnApi:
     async def send_log(self, body: str) -> None:
         """Write to the Uniform log."""
         await self._call("POST", f"{self.endpoint.base}/controlPlane/v1/log", body)
-
-    async def uniform(self, method: str, path: str, body: Any = None, **params: str) -> Any:
-        """A call to the Uniform, below its registrations; the JSON that it answers with."""
-        url = f"{self.endpoint.base}/controlPlane/v1/uniform/registration{path}"
-        return json_value(await self._call(method, url, json.dumps(body), **params))
 
     async def is_open(self, event: Event) -> bool:
         """Whether Keptn still waits for an answer to this triggered event.
@@ -97,6 +95,19 @@ class KeptnApi:
             source=source,
         )
 
+    async def integrations(self) -> list[Integration]:
+        """All that are registered with Keptn, those that are gone for less than two days too."""
+        said = await self._call("GET", self._uniform)
+        try:
+            return INTEGRATIONS.validate_json(said)
+        except ValueError:
+            raise Unclear("uniform/registration: the reply is no list of integrations") from None
+
+    async def register(self, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
+        """A call below the Uniform's registrations; the object that it answers with."""
+        said = await self._call(method, self._uniform + path, json.dumps(body))
+        return json_object(said) or {}
+
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
@@ -133,22 +144,16 @@ class KeptnApi:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
-    async def _get_files(self, path: str, *, again: bool = True, **params: str) -> dict[str, Any]:
-        """Ask who serves files, by the name that was right last time, else by the other one.
-
-        Only an answer in Keptn's own words shows which one is right; and Keptn may be updated.
-        """
+    async def _get_files(self, path: str, **params: str) -> dict[str, Any]:
+        """Ask who serves files; who does not answer in Keptn's own words is not asked next time."""
         asked = self._files
         try:
             return await self._get(f"{asked}/v1/{path}", **params)
         except (Refused, Mute) as error:
-            if isinstance(error, Refused) and (error.explained or error.status != _NOT_FOUND):
-                raise
-            if self._files == asked:  # else somebody found out meanwhile
+            unknown = isinstance(error, Mute) or (error.status, error.explained) == _NO_SUCH_PATH
+            if unknown and self._files == asked:  # else somebody found out meanwhile
                 self._files = _OTHER[asked]
-            if not again:
-                raise
-        return await self._get_files(path, again=False, **params)
+            raise
 
     async def _call(
         self, method: str, url: str, body: str | None = None, kind: str = _JSON, **params: str

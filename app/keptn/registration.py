@@ -22,9 +22,6 @@ PING_SECONDS = 10.0
 _KIND = {"location": "remote-execution-plane", "distributorversion": "1.4.5"}
 """Whose protocol we speak: to the Bridge, whoever names none, or one below 0.9.0, is outdated."""
 
-_ALL: dict[str, Any] = {"projects": None, "stages": None, "services": None}
-"""The filter that lets all pass."""
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,72 +54,68 @@ class Uniform:
         """Take what we registered off the list, if Keptn can be reached."""
         for found in self._ids.values() if self.registers else ():
             with contextlib.suppress(FirstmateError):
-                await self.api.uniform("DELETE", f"/{found}")
+                await self.api.register("DELETE", f"/{found}")
 
     async def _keep(self, name: str) -> None:
         failures, clock = 0, self.core.clock
         while True:
+            pause = PING_SECONDS
             try:
-                await (self._visit(name) if self.registers else self._find(name))
+                await self._visit(name)
                 failures = 0
                 self.faults.pop(name, None)
             except FirstmateError as error:
                 failures += 1
+                pause = getattr(error, "after", None) or clock.backoff(failures)
                 if failures == 1:
                     _LOG.warning("not at Keptn's Uniform", extra={"as": name, "cause": str(error)})
                 self.faults[name] = str(error)
-            await clock.sleep(clock.backoff(failures) if failures else PING_SECONDS)
-
-    async def _find(self, name: str) -> None:
-        self._learn(name, await self.api.uniform("GET", "", name=name))
+            await clock.sleep(pause)
 
     async def _visit(self, name: str) -> None:
-        """One ping; who is not known registers first, and whom Keptn forgot does so next time."""
+        """One ping; whom Keptn forgot, it meets as a stranger next time."""
         if name not in self._ids:
-            self._learn(name, [await self.api.uniform("POST", "", self._body(name))])
+            await self._enter(name)
+        if not self.registers:
+            return
         try:
-            found = mapping(await self.api.uniform("PUT", f"/{self._ids[name]}/ping"))
+            found = await self.api.register("PUT", f"/{self._ids[name]}/ping")
         except Refused:
             del self._ids[name]
             raise
-        pod = mapping(mapping(found.get("metadata")).get("kubernetesmetadata"))
-        if (owner := pod.get("deploymentname")) != self.pod["deploymentname"]:
-            whose = f"UNIFORM_NAMES: at Keptn, {name!r} belongs to the deployment {owner!r}"
-            raise Permanent(f"{whose}; choose another one, or remove it from the Bridge's Uniform")
-        await self._reconcile(self._ids[name], found.get("subscriptions") or [])
+        await self._reconcile(f"/{self._ids[name]}/subscription", found.get("subscriptions") or [])
 
-    def _body(self, name: str) -> dict[str, Any]:
-        """The registration in Keptn's form."""
-        version = {"integrationversion": metadata.version("keptn-firstmate")}
-        place = {"hostname": self.pod["podname"], "kubernetesmetadata": self.pod}
-        wanted = [_subscription(task) for task in self.tasks]
-        return {"name": name, "metadata": _KIND | version | place, "subscriptions": wanted}
-
-    def _learn(self, name: str, registered: Any) -> None:
-        """Keep the id of the first of those that are registered."""
-        found = next((mapping(one).get("id") for one in registered or ()), None)
+    async def _enter(self, name: str) -> None:
+        """Register, unless a distributor does it; never over another installation."""
+        listed = [one for one in await self.api.integrations() if one.name == name]
+        if self.registers:
+            others = {one.deployment for one in listed if one.namespace == self.pod["namespace"]}
+            if owner := "".join(others - {self.pod["deploymentname"]}):
+                whose = f"UNIFORM_NAMES: at Keptn, {name!r} belongs to the deployment {owner!r}"
+                raise Permanent(f"{whose}; choose another one, or remove that one in the Bridge")
+            version = {"integrationversion": metadata.version("keptn-firstmate")}
+            place = {"hostname": self.pod["podname"], "kubernetesmetadata": self.pod}
+            body = {"name": name, "metadata": _KIND | version | place}
+            found = (await self.api.register("POST", "", body)).get("id")
+        else:
+            found = next((one.id for one in listed), None)
         if not found:
             raise Permanent(f"Keptn's Uniform has no {name!r}")
         self._ids[name] = found
         if name == self.names[0]:
             self.core.lifecycle.integration = found
 
-    async def _reconcile(self, found: str, subscriptions: list[Any]) -> None:
+    async def _reconcile(self, path: str, subscriptions: list[Any]) -> None:
         """Add what is missing and remove what we would not take, whoever added it.
 
         Keptn itself heeds the subscriptions of nobody but a newcomer.
         """
-        path = f"/{found}/subscription"
-        missing = [_subscription(task) for task in self.tasks]
+        missing = {grammar.of_task(task, "triggered") for task in self.tasks}
         for one in map(mapping, subscriptions):
-            had = {"event": one.get("event"), "filter": _ALL | (one.get("filter") or {})}
-            if had in missing:
-                missing.remove(had)
+            if one.get("event") in missing and not any(mapping(one.get("filter")).values()):
+                missing.remove(one["event"])
             else:
-                await self.api.uniform("DELETE", f"{path}/{one.get('id')}")
-        for each in missing:
-            await self.api.uniform("POST", path, each)
-
-
-def _subscription(task: str) -> dict[str, Any]:
-    return {"event": grammar.of_task(task, "triggered"), "filter": _ALL}
+                await self.api.register("DELETE", f"{path}/{one.get('id')}")
+        for event in missing:
+            every: dict[str, Any] = {"projects": [], "stages": [], "services": []}
+            await self.api.register("POST", path, {"event": event, "filter": every})

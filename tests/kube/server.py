@@ -5,11 +5,12 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 from aiohttp import web
 
 from app.clock import Clock
-from tests.kube import rules
+from tests.kube import access, rules
 from tests.kube.plays import NAMESPACED, Controller, Life, Play
 from tests.kube.store import Change, Object, Store, selected
 
@@ -35,6 +36,8 @@ class Kube:
         self.down = False
         self.mute = False
         self.closed: set[str] = set()  # namespaces without our Role
+        self.reviewing = True
+        self.denial = ""  # what an admission webhook says to every Job
         self.late = 0.0
         self.watches: set[web.StreamResponse] = set()
         self._transports: set[asyncio.Transport] = set()
@@ -44,6 +47,7 @@ class Kube:
     async def running(self) -> AsyncIterator["Kube"]:
         """Serve on a free port."""
         app = web.Application(client_max_size=1 << 23)
+        app.router.add_post(access.REVIEWS, partial(access.review, self))
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -132,17 +136,23 @@ class Kube:
         self, request: web.Request, verb: str, plural: str, namespace: str
     ) -> web.StreamResponse:
         if verb == "create":
-            return self._create(plural, namespace, await request.json())
+            is_dry = request.query.get("dryRun") == "All"
+            return self._create(plural, namespace, await request.json(), is_dry=is_dry)
         if verb == "watch":
             return await self._watch(request, plural, namespace)
         return self._list(request, plural, namespace)
 
-    def _create(self, plural: str, namespace: str, body: Object) -> web.Response:
-        self.bodies.append(body)
+    def _create(self, plural: str, namespace: str, body: Object, *, is_dry: bool) -> web.Response:
+        if not is_dry:
+            self.bodies.append(body)
         if body["metadata"].get("namespace") != namespace:
             return _status(400, "the namespace of the object does not match the request")
         if self.validating and (wrong := rules.faults(body)):
             return _status(422, f"{body['kind']} is invalid: {'; '.join(wrong)}")
+        if self.denial and plural == "jobs":
+            return _status(400 if "dry run" in self.denial else 403, self.denial)
+        if is_dry:
+            return web.json_response(body, status=201)
         try:
             made = self.store.create(plural, body)
         except KeyError:

@@ -6,6 +6,7 @@ A test's side door; nothing of it exists in the real Keptn.
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -128,6 +129,36 @@ async def refuse(keptn: Keptn, order: Order) -> Order:
     return {}
 
 
+async def register(keptn: Keptn, order: Order) -> Order:
+    """§3.2: another integration, with its subscriptions, that pinged so many seconds ago."""
+    seen = datetime.now(UTC) - timedelta(seconds=order["ago"])
+    home = {"namespace": order["namespace"], "podname": "", "deploymentname": order["name"]}
+    metadata = {"hostname": "node", "location": "control-plane", "kubernetesmetadata": home}
+    filters: dict[str, list[str] | None] = {"projects": [], "stages": None, "services": []}
+    keptn.uniform.integrations.append(
+        {
+            "id": uuid.uuid4().hex,
+            "name": order["name"],
+            "metadata": metadata | {"lastseen": seen.isoformat().replace("+00:00", "Z")},
+            "subscriptions": [{"event": one, "filter": filters} for one in order["events"]] or None,
+        }
+    )
+    return {}
+
+
+async def forget(keptn: Keptn, order: Order) -> Order:
+    """§3.2: integrations of this name were not heard of for too long."""
+    kept = [one for one in keptn.uniform.integrations if one["name"] != order["name"]]
+    keptn.uniform.integrations = kept
+    return {}
+
+
+async def update(keptn: Keptn, order: Order) -> Order:
+    """Become another version; what is known stays."""
+    keptn.version = order["version"]
+    return {}
+
+
 async def reset(keptn: Keptn, order: Order) -> Order:
     """Forget everything."""
     keptn.reset()
@@ -149,6 +180,7 @@ async def state(keptn: Keptn, order: Order) -> Order:
         "requests": keptn.requests,
         "lookups": asked,
         "logs": list(keptn.logs),
+        "uniform": {"integrations": keptn.uniform.integrations, "asked": keptn.uniform.asked},
     }
 
 
@@ -191,6 +223,9 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/faults", add_faults),
     ("POST", "/clear_faults", clear_faults),
     ("POST", "/refuse", refuse),
+    ("POST", "/register", register),
+    ("POST", "/forget", forget),
+    ("POST", "/update", update),
     ("POST", "/reset", reset),
     ("GET", "/state", state),
     ("GET", "/wait", wait),

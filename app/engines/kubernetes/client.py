@@ -47,9 +47,13 @@ class Cluster:
         self._token, self._read_at = "", float("-inf")
         self._slots = asyncio.Semaphore(CALLS)
 
-    async def create(self, where: Where, body: Object) -> Object:
+    async def get(self, where: Where, name: str) -> Object:
+        """One object; `Rejected` with NOT_FOUND when there is none of that name."""
+        return await self._call("GET", _path(where, name))
+
+    async def create(self, where: Where, body: Object, **query: str) -> Object:
         """Make an object; `Rejected` with CONFLICT when one of that name is there."""
-        return await self._call("POST", _path(where), body)
+        return await self._call("POST", _path(where, **query), body)
 
     async def delete(self, where: Where, name: str) -> None:
         """Remove an object, and what belongs to it in the background; none there is fine."""

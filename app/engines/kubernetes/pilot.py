@@ -10,7 +10,7 @@ from http import HTTPStatus
 from app import boundaries
 from app.clock import Clock
 from app.engines.contract import Ended, Work
-from app.engines.kubernetes import manifest, names, sight
+from app.engines.kubernetes import inspection, manifest, names, sight
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.flight import Flight
 from app.engines.kubernetes.output import Outputs
@@ -24,9 +24,6 @@ GONE_SECONDS = 60.0
 
 LOOK_SECONDS, LONGEST_PAUSE = 2.0, 15.0
 WARNINGS_TOLD = 3
-
-OWN_CONTAINER = "firstmate"
-"""The name of our container in our own pod."""
 
 _MAY_PASS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 """A cluster that has just begun may not know our rights yet, and a Job that is there already, whose
@@ -87,15 +84,7 @@ class Pilot:
 
     async def _shelved(self, work: Work, shelf: Shelf) -> manifest.Parts:
         """The task's files where a pod can have them, which takes an image of ours in it."""
-        if not self._site.init_image:
-            namespace, name = self._site.own_pod
-            found = await self._all(Where(Kind.POD, namespace, fields=f"metadata.name={name}"))
-            containers = [one for pod in found for one in pod["spec"]["containers"]]
-            images = {one["name"]: one["image"] for one in containers}
-            if OWN_CONTAINER not in images:
-                pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
-                raise Permanent(f"no image that brings files: set INIT_CONTAINER_IMAGE, for {pod}")
-            self._site = replace(self._site, init_image=images[OWN_CONTAINER])
+        self._site = await inspection.with_image(self._cluster, self._site)
         return await shelf.put(work.files)
 
     async def _judged_anew(self, flight: Flight) -> Ended | None:
