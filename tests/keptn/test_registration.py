@@ -128,7 +128,7 @@ async def test_a_distributor_registers_itself(
     strict.reset()
     strict.register("firstmate", "sh.keptn.event.*.triggered")
     ship = start(**connection(strict, "sidecar"))
-    captain.put("no: config", service="")
+    captain.put("apiVersion: v9")
     await captain.trigger(ship.door)
     await eventually(lambda: bool(strict.state()["logs"]))
     [entry] = strict.state()["logs"]

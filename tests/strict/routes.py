@@ -72,11 +72,11 @@ def _route(
         body = await request.body()
         if guard and (refusal := guard.refusal(request)):
             return refusal
-        if _is_missing(keptn, path, through_gateway=guard is not None):
-            return _no_such_path(path, through_gateway=guard is not None)
         if method == "GET":
             query = dict(request.query_params)
             keptn.lookups.append({"route": name, "path": _raw(request), "query": query})
+        if _is_missing(keptn, path, through_gateway=guard is not None):
+            return _no_such_path(path, through_gateway=guard is not None)
         try:
             answer = handler(keptn, request, body)
         except Refused as refused:
