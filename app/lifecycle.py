@@ -230,8 +230,18 @@ class Lifecycle:
             self._log(db, run, outcome.message, now)
 
     def _log(self, db: sqlite3.Connection, run: Run, message: str, now: float) -> None:
-        entry = _log_entry(run, self.integration or self._source, message, now)
-        _post(db, run.id, KEPTN, "log", entry, now)
+        """Owe Keptn's Uniform log an entry, which the Bridge shows beside the integration."""
+        event = parse.restore(run.event)
+        entry = {
+            "integrationid": self.integration or self._source,
+            "message": message,
+            "time": build.timestamp(now),
+            "shkeptncontext": run.context,
+            "task": event.task,
+            "triggeredid": run.event_id,
+            "gitcommitid": event.gitcommitid,
+        }
+        _post(db, run.id, KEPTN, "log", json.dumps({"logs": [entry]}), now)
 
     def _send(
         self, db: sqlite3.Connection, run: Run, message: Message, now: float, *, again: bool = False
@@ -283,18 +293,3 @@ def _post(
         " VALUES (?, ?, ?, ?, 'ready', 0, 0, ?, '')",
         (run_id, destination, kind, body, now),
     )
-
-
-def _log_entry(run: Run, integration: str, message: str, now: float) -> str:
-    """The body of Keptn's log API, which shows it beside the integration in the Bridge."""
-    event = parse.restore(run.event)
-    entry = {
-        "integrationid": integration,
-        "message": message,
-        "time": build.timestamp(now),
-        "shkeptncontext": run.context,
-        "task": event.task,
-        "triggeredid": run.event_id,
-        "gitcommitid": event.gitcommitid,
-    }
-    return json.dumps({"logs": [entry]})

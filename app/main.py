@@ -84,9 +84,8 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [self._sender.run(), self._couriers.run(), self._prune(), self._uniform.run()]
-        if self.plane:
-            loops.append(self.plane.run())
+        loops = [self._sender.run(), self._couriers.run(), self._prune()]
+        loops.append(self.plane.run() if self.plane else self._uniform.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
         tasks = [_named(one, "loop") for one in loops]
         self._worker.recover()

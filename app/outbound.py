@@ -105,7 +105,9 @@ class Outbound:
             ) as reply:
                 said = await _beginning(reply)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            raise NotSent(f"{place}: no connection ({type(error).__name__})") from None
+            distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            why = "its certificate is not trusted" if distrust else type(error).__name__
+            raise NotSent(f"{place}: no connection ({why})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unclear(f"{place}: no reply ({type(error).__name__})") from None
         finally:

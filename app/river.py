@@ -202,7 +202,7 @@ def uniform_for(settings: Settings, api: KeptnApi, core: Core) -> Uniform:
     pod = {"podname": settings.hostname or socket.gethostname()}
     pod |= {"namespace": own_namespace(settings) or "default"}
     pod |= {"deploymentname": settings.full_deployment_name}
-    return Uniform(api, core, names if settings.connected else (), ("*",), pod, registers)
+    return Uniform(api, core, names, ("*",), pod, registers)
 
 
 def tracer_for(settings: Settings) -> Tracer:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -14,13 +14,8 @@ from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
 from app.outbound import Mute, Outbound, Refused, Unclear, json_object
 
-RESOURCES = "resource-service"
-"""Who serves files; another one did up to Keptn 0.17, which had no sequence executions either."""
-
-_JSON, _NOT_FOUND = "application/json", httpx.codes.NOT_FOUND
-_NO_SUCH_PATH = (_NOT_FOUND, False)
-_OTHER = {RESOURCES: (OLDER := "configuration-service"), OLDER: RESOURCES}
-Get = Callable[..., Awaitable[dict[str, Any]]]
+NEWER, OLDER = "resource-service", "configuration-service"
+"""Who serves files: from Keptn 0.18 on, and before, when there were no sequence executions."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,12 @@ class KeptnApi:
     def __init__(self, endpoint: Endpoint, outbound: Outbound) -> None:
         self.endpoint = endpoint
         self._outbound = outbound
-        self._files = RESOURCES
+        self._files = NEWER
         self._uniform = f"{endpoint.base}/controlPlane/v1/uniform/registration"
 
     async def send_event(self, body: str) -> None:
         """Hand over one structured CloudEvent."""
-        await self._call("POST", self.endpoint.events, body, "application/cloudevents+json")
+        await self._call("POST", self.endpoint.events, body, "cloudevents+json")
 
     async def send_log(self, body: str) -> None:
         """Write to the Uniform log."""
@@ -65,7 +60,7 @@ class KeptnApi:
         try:
             found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
-            return not (error.status == _NOT_FOUND and error.explained)
+            return not (error.status == httpx.codes.NOT_FOUND and error.explained)
         events = found.get("events")
         return isinstance(events, list) and any(
             mapping(one).get("id") == event.id for one in events
@@ -86,7 +81,6 @@ class KeptnApi:
     async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
         """The events of that type and source that Keptn's datastore has for the context."""
         return await self._entries(
-            self._get,
             "mongodb-datastore/event",
             "events",
             project=event.named("project"),
@@ -105,14 +99,14 @@ class KeptnApi:
 
     async def register(self, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
         """A call below the Uniform's registrations; the object that it answers with."""
-        said = await self._call(method, self._uniform + path, json.dumps(body))
-        return json_object(said) or {}
+        text = json.dumps(body) if body else None
+        return json_object(await self._call(method, self._uniform + path, text)) or {}
 
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
         try:
-            found = await self._get_files(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
+            found = await self._get(f"{self._folder(event, level)}/{quote_plus(uri)}", **pin)
         except Refused as error:
             _require_absent(error)
             return None
@@ -121,46 +115,50 @@ class KeptnApi:
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
         try:
-            entries = await self._entries(self._get_files, _folder(event, level), "resources")
+            entries = await self._entries(self._folder(event, level), "resources")
         except Refused as error:
             _require_absent(error)
             return []
         names = [mapping(entry).get("resourceURI") for entry in entries]
         return [name.lstrip("/") for name in names if isinstance(name, str)]
 
-    async def _entries(self, get: Get, path: str, name: str, **params: str) -> list[Any]:
+    async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
         """What stands under a name on all pages of a listing, to the one that names no next."""
         entries, page, seen = list[Any](), "0", set[str]()
         while page not in seen:
             seen.add(page)
-            found = await get(path, **params, pageSize="100", nextPageKey=page)
+            found = await self._get(path, **params, pageSize="100", nextPageKey=page)
             entries += found.get(name) or ()
             page = str(found.get("nextPageKey") or "0")
         return entries
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
-        said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
+        try:
+            said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
+        except (Refused, Mute) as error:
+            self._doubt(path, error)
+            raise
         if (found := json_object(said)) is None:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
-    async def _get_files(self, path: str, **params: str) -> dict[str, Any]:
-        """Ask who serves files; who does not answer in Keptn's own words is not asked next time."""
-        asked = self._files
-        try:
-            return await self._get(f"{asked}/v1/{path}", **params)
-        except (Refused, Mute) as error:
-            unknown = isinstance(error, Mute) or (error.status, error.explained) == _NO_SUCH_PATH
-            if unknown and self._files == asked:  # else somebody found out meanwhile
-                self._files = _OTHER[asked]
-            raise
+    def _folder(self, event: Event, level: str) -> str:
+        """Where a level's resources are."""
+        parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
+        return f"{self._files}/v1/{'/'.join(parts)}/resource"
+
+    def _doubt(self, path: str, error: Refused | Mute) -> None:
+        """Who has no word of Keptn's for a file is not asked next time; Keptn may be updated."""
+        of_files, gone = path.startswith(self._files), (httpx.codes.NOT_FOUND, False)
+        if of_files and (isinstance(error, Mute) or (error.status, error.explained) == gone):
+            self._files = OLDER if self._files == NEWER else NEWER
 
     async def _call(
-        self, method: str, url: str, body: str | None = None, kind: str = _JSON, **params: str
+        self, method: str, url: str, body: str | None = None, kind: str = "json", **params: str
     ) -> bytes:
         """Send a request under our token; what is replied."""
         token = self.endpoint.token()
-        headers = {"content-type": kind} | ({"x-token": token} if token else {})
+        headers = {"content-type": f"application/{kind}"} | ({"x-token": token} if token else {})
         reply = await self._outbound.request(
             method, url, headers=headers, params=params, content=body
         )
@@ -169,16 +167,10 @@ class KeptnApi:
 
 def _require_absent(error: Refused) -> None:
     """Raise unless Keptn itself says that nothing is there; the 404 of a proxy says nothing."""
-    if error.status != _NOT_FOUND:
+    if error.status != httpx.codes.NOT_FOUND:
         raise error
     if not error.explained:
         raise Unclear(str(error)) from None
-
-
-def _folder(event: Event, level: str) -> str:
-    """Where a level's resources are, below the service that has them."""
-    parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
-    return f"{'/'.join(parts)}/resource"
 
 
 def _resource(found: dict[str, Any], level: str) -> Resource:

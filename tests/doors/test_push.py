@@ -135,7 +135,7 @@ async def test_refusals_are_counted(ship: Ship) -> None:
 
 
 async def test_the_door_says_that_it_is_healthy(ship: Ship) -> None:
-    assert (await ship.http.get(f"{ship.door}/health")).json() == {"status": "OK"}
+    assert (await ship.http.get(f"{ship.door}/health")).json()["status"] == "OK"
     assert (await ship.http.get(ship.door)).status_code == 405
 
 
@@ -172,8 +172,8 @@ async def test_it_is_not_ready_while_the_disk_has_no_room_for_new_events(
         full = await ship.http.get(ready)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (full.status_code, full.json()) == (503, {"status": "the ledger's disk is full"})
-    assert (await ship.http.get(ready)).json() == {"status": "OK"}
+    assert (full.status_code, full.json()["status"]) == (503, "the ledger's disk is full")
+    assert (await ship.http.get(ready)).json()["status"] == "OK"
 
 
 @pytest.mark.asyncio(loop_scope="function")

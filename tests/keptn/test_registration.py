@@ -11,7 +11,7 @@ from tests.ship import Ship, eventually
 from tests.strict.client import StrictKeptn
 
 Json = dict[str, Any]
-EVERY = {"projects": [], "stages": [], "services": []}
+EVERY: Json = {"projects": [], "stages": [], "services": []}
 
 
 @pytest.fixture
@@ -42,9 +42,7 @@ async def subscribed(strict: StrictKeptn, name: str = "firstmate") -> None:
     await eventually(lambda: events(strict, name) == [("sh.keptn.event.*.triggered", EVERY)])
 
 
-async def test_what_keptns_users_see_of_us(
-    begin: Callable[..., Ship], strict: StrictKeptn
-) -> None:
+async def test_what_keptns_users_see_of_us(begin: Callable[..., Ship], strict: StrictKeptn) -> None:
     begin(hostname="firstmate-7d9f-x2", full_deployment_name="firstmate")
     await subscribed(strict)
     [found] = integrations(strict)

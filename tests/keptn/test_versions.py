@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.core import Core
+from app.ledger import rows
+from app.ledger.rows import Letter, Run
 from tests.captain import Captain, config
-from tests.conftest import connection
+from tests.clocks import FastClock
+from tests.conftest import connection, event
 from tests.ship import Ship
 from tests.strict.client import StrictKeptn
 
@@ -77,6 +81,11 @@ async def test_executions_are_asked_for_only_where_there_are_such(
     assert bool(asked(captain, "sequence-execution", context=context)) == bool(times)
 
 
+def ours(text: str) -> str:
+    """The config with leave to use our own keys."""
+    return text.replace('"v2"', '"firstmate/v1"')
+
+
 def progress(captain: Captain, context: str) -> list[dict[str, Any]]:
     """The `status.changed` that Keptn stored for a context."""
     query = {"keptnContext": context, "type": "sh.keptn.event.test.status.changed"}
@@ -104,9 +113,7 @@ async def test_progress_is_told_where_keptn_takes_it(
 ) -> None:
     keptn.update(version)
     ship = start(**connection(keptn, way))
-    captain.put(config("sh", "-c", "exit 1"))
-    retried = config("sh", "-c", "exit 1", retries=2).replace('"v2"', '"firstmate/v1"')
-    captain.put(retried)
+    captain.put(ours(config("sh", "-c", "exit 1", retries=2)))
     before = keptn.state()["requests"]["event"]
     event = await captain.trigger(ship.door)
     await captain.wait(event)
@@ -119,3 +126,58 @@ async def test_progress_is_told_where_keptn_takes_it(
         assert {one["triggeredid"] for one in found} == {event}
     else:
         assert keptn.state()["requests"]["event"] - before == 3, "one attempt, never again"
+
+
+async def test_who_waits_for_a_slot_says_so_and_again_when_it_is_launched(
+    start: Callable[..., Ship], strict: StrictKeptn, captain: Captain, clock: FastClock
+) -> None:
+    ship = start(**connection(strict, "sidecar"), max_running=1)
+    captain.put(config("sleep", "2"))
+    first = await captain.trigger(ship.door)
+    await captain.wait(first, "started")
+    await ship.until(first, "running")
+    clock.skip(10)
+    second = await captain.trigger(ship.door)
+    await captain.wait(second)
+    found = progress(captain, ship.run(second).context)
+    told = [one["data"]["message"] for one in reversed(found)]
+    assert [text.split(" ")[0] for text in told] == ["Waiting", "Task"]
+    assert captain.counts(second) == (1, 1)
+
+
+async def test_progress_of_many_runs_is_told_once_a_second(core: Core, clock: FastClock) -> None:
+    core.lifecycle._clock = standing = StandingClock()
+    runs = [await started(core, str(number)) for number in range(20)]
+    for seconds in (0.0, 0.9, 1.0, -500.0, 1.0):
+        standing.skip(seconds)
+        for run in runs:
+            await core.lifecycle.tell(run, "planted")
+    told = [one for run in runs for one in letters(core, run) if one.kind == "changed"]
+    assert len(told) == 4
+
+
+async def test_a_run_that_keptn_has_not_heard_of_tells_nothing(core: Core) -> None:
+    _, number = await core.lifecycle.accept(event())
+    run = rows.run(core.ledger.reader, number or 0)
+    await core.lifecycle.plan(run, "{}", answered=False)
+    await core.lifecycle.tell(run, "planted")
+    assert not letters(core, run)
+
+
+class StandingClock(FastClock):
+    """A clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        super().__init__(speed=0.0)
+
+
+async def started(core: Core, event_id: str) -> Run:
+    """A run that Keptn is told the `started` of."""
+    _, number = await core.lifecycle.accept(event(id=event_id))
+    run = rows.run(core.ledger.reader, number or 0)
+    await core.lifecycle.plan(run, "{}", answered=True)
+    return run
+
+
+def letters(core: Core, run: Run) -> list[Letter]:
+    return rows.letters(core.ledger.reader, run.id)
