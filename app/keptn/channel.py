@@ -12,7 +12,7 @@ from app.keptn.api import KeptnApi
 from app.ledger import rows
 from app.ledger.rows import Letter, Run
 from app.lifecycle import KEPTN
-from app.outbound import Mute, Refused
+from app.outbound import Mute, Refused, Unclear
 from app.senders import Channel
 
 ASK_AFTER = 540.0
@@ -39,10 +39,10 @@ class KeptnChannel(Channel):
         progress = letter.kind == "changed"
         try:
             await self._api.send_event(letter.body)
-        except (Refused, Mute):
-            if not progress:
+        except (Refused, Unclear) as error:
+            if not progress:  # which gets one attempt: nothing may wait behind it
                 raise
-            self._core.lifecycle.tells_progress = False  # as the API from 0.19 on has it
+            self._core.lifecycle.tells_progress = not isinstance(error, Refused | Mute)
         return progress or self._api.endpoint.final
 
     async def arrived(self, letters: Sequence[Letter]) -> set[int]:

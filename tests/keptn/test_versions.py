@@ -128,6 +128,20 @@ async def test_progress_is_told_where_keptn_takes_it(
         assert keptn.state()["requests"]["event"] - before == 3, "one attempt, never again"
 
 
+@pytest.mark.slow
+async def test_a_distributor_far_from_keptn_is_not_told_of_progress_again(
+    start: Callable[..., Ship],
+) -> None:
+    with StrictKeptn(pace=0.05, remote=True) as remote:
+        captain = Captain(remote)
+        ship = start(**connection(remote, "sidecar"))
+        captain.put(ours(config("sh", "-c", "exit 1", retries=2)))
+        triggered = await captain.trigger(ship.door)
+        await captain.wait(triggered)
+        assert captain.counts(triggered) == (1, 1)
+        assert remote.state()["requests"]["event"] == 3, "started, progress, finished"
+
+
 async def test_who_waits_for_a_slot_says_so_and_again_when_it_is_launched(
     start: Callable[..., Ship], strict: StrictKeptn, captain: Captain, clock: FastClock
 ) -> None:

@@ -100,9 +100,12 @@ def through_gateway(keptn: Keptn, request: Request, body: bytes) -> Answer:
 
 
 def through_sidecar(keptn: Keptn, request: Request, body: bytes) -> Answer:
-    """POST of an event to the sidecar; §1.4: its 200 promises more than it keeps."""
+    """POST of an event to the sidecar; §1.4: its 200 may keep nothing, its 500 says nothing."""
     promise = _judged(keptn, request, body)
-    event = _by_sidecar(keptn, body)
+    try:
+        event = _by_sidecar(keptn, body)
+    except Refused:
+        return Answer(Response(status_code=500))
     to_log = event["type"] == "sh.keptn.log.error"  # §1.4: goes to the log API alone
     publish = keptn.logs.append if to_log else keptn.publish
     return Answer(Response(), partial(publish, event), promise)
