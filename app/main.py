@@ -53,6 +53,7 @@ class Service:
         engine: Engine | None = None,
     ) -> None:
         reading.check(settings)
+        self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
         self.settings = settings
         self._clock = clock = clock or Clock()
         data = settings.data_dir
@@ -64,7 +65,6 @@ class Service:
         ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
         self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
         self._outbound = Outbound()
-        self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
         self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
         self._api = KeptnApi(self._endpoint(), self._to_keptn)
         self._build_river(engine)

@@ -43,7 +43,8 @@ def check() -> list[Finding]:
     """All that can be seen from here; nothing in the cluster or in Keptn is changed."""
 
     async def look() -> list[Finding]:
-        given, clock, outbound = reading.load(), Clock(), Outbound()
+        given, clock = reading.load(), Clock()
+        outbound = Outbound(given.keptn_ca_file, verify=given.http_ssl_verify)
         try:
             return [one async for one in _everything(given, clock, outbound)]
         finally:
