@@ -184,12 +184,18 @@ class Controller:
                 message = bytes(life.printed[-2048:]).decode(errors="replace")
             reason = play.reason or ("Error" if play.code else "Completed")
             self._terminated(life, play.code, reason, message)
+        await self._conclude(life, failed=bool(play.code or play.evicted))
+
+    async def _conclude(self, life: Life, *, failed: bool) -> None:
+        """What the Job's controller makes of it, some time after the container's end."""
         life.ended.set()
-        await self.clock.sleep(play.condition_after)
-        if play.code or play.evicted:
+        await self.clock.sleep(life.play.condition_after)
+        if failed:
             self._condition(life, "Failed", "BackoffLimitExceeded", "Job has reached the limit")
         else:
             self._condition(life, "Complete", "", "")
+        if life.asked_to_end.is_set():  # its Job went meanwhile
+            self.store.delete("pods", life.namespace, life.pod)
 
     def _terminated(self, life: Life, code: int, reason: str, message: str) -> None:
         state = {"exitCode": code, "reason": reason, "message": message}
@@ -225,7 +231,7 @@ class Controller:
         life.folder = Path(self.folder.name) / life.name
         parts = life.folder / "parts"
         parts.mkdir(parents=True)
-        (life.folder / "keptn").mkdir()
+        (life.folder / "keptn").mkdir(exist_ok=True)
         sources = next(one for one in spec["volumes"] if one["name"] == "files")["projected"]
         for source in sources["sources"]:
             one = source["configMap"]
@@ -238,17 +244,23 @@ class Controller:
             item = one["items"][0]
             content = base64.b64decode(found["binaryData"][item["key"]])
             (parts / item["path"]).write_bytes(content)
-        digest = spec["initContainers"][0]["args"][2]
-        try:
-            unpack.unpack(parts, life.folder / "keptn", digest)
-        except SystemExit as error:
-            state = {"terminated": {"exitCode": 1, "reason": "Error", "message": str(error)}}
+        words = await self._initiate(life, spec["initContainers"][0])
+        if words:
+            state = {"terminated": {"exitCode": 1, "reason": "Error", "message": words}}
             self._status(
                 life, phase="Failed", initContainerStatuses=[{"name": "files", "state": state}]
             )
             self._condition(life, "Failed", "BackoffLimitExceeded", "")
-            return False
-        return True
+        return not words
+
+    async def _initiate(self, life: Life, container: Object) -> str:
+        """Do what the init container does; the answer is what it says when it fails."""
+        assert life.folder
+        try:
+            unpack.unpack(life.folder / "parts", life.folder / "keptn", container["args"][2])
+        except SystemExit as error:
+            return str(error)
+        return ""
 
 
 def _unschedulable(text: str) -> Object:

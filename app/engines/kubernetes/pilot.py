@@ -53,8 +53,10 @@ class Pilot:
         while flight.record.job is None and not flight.trouble(self._clock.tick()):
             try:
                 parts = await self._shelved(work, shelf) if work.files else None
+                boundaries.reached("files shelved")
                 body = manifest.job(flight.ident, work, self._site, parts)
                 made = sight.job(await self._cluster.create(where, body))
+                boundaries.reached("job created")
                 flight.record.job = flight.record.job or made
             except (Temporary, Rejected) as error:
                 if isinstance(error, Rejected) and (
@@ -114,10 +116,9 @@ class Pilot:
 
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:
         """The end with all that can still be learnt about it."""
-        if flight.record.pod:
-            await self._outputs.keep(flight.ident, flight.namespace, flight.record.pod.name)
-        if ended.result:
-            printed = self._outputs.read(flight.ident).text()
+        if pod := flight.record.pod:
+            is_kept = await self._outputs.keep(flight.ident, flight.namespace, pod.name)
+            printed = self._outputs.read(flight.ident).text() if is_kept else None
             ended = replace(ended, result=sight.result(ended, printed))
         if ended.passed:
             return ended
