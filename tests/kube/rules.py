@@ -77,13 +77,19 @@ def _pod_faults(template: Object) -> list[str]:
     return found
 
 
-class Rights:
-    """A Role; `without` takes verbs away."""
+def role() -> Object:
+    """The Role that a service of this installation has."""
+    found: Object = yaml.safe_load(ROLE.read_text())
+    return found
 
-    def __init__(self, file: Path = ROLE) -> None:
+
+class Rights:
+    """What the Role allows; `without` takes verbs away."""
+
+    def __init__(self) -> None:
         self.allowed = {
             (verb, resource)
-            for rule in yaml.safe_load(file.read_text())["rules"]
+            for rule in role()["rules"]
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }

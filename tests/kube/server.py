@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -34,6 +35,8 @@ class Kube:
         self.validating = True
         # The faults: what the next calls are answered, whose replies are lost, and what watches do.
         self.answers: list[tuple[int, Mapping[str, str]]] = []
+        self.by_chance: tuple[int, Mapping[str, str]] | None = None  # for every second call
+        self._chance = random.Random(1)
         self.lost_replies = 0
         self.down = False
         self.mute = False
@@ -111,6 +114,8 @@ class Kube:
         verb = _verb(request, name)
         resource = f"{plural}/{sub}" if sub else plural
         self.calls[verb, resource] += 1
+        if self.by_chance and self._chance.random() < 0.5:
+            self.answers.append(self.by_chance)
         if self.answers:
             status, headers = self.answers.pop(0)
             return _status(status, "as told by the test", headers)

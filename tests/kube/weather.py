@@ -40,19 +40,13 @@ async def _expired(kube: Kube) -> None:
 
 
 async def _throttled(kube: Kube) -> None:
-    """Every second call is one too many."""
-    kube.answers = [(429, {"Retry-After": "1"})] * 3
-    while True:
-        await asyncio.sleep(0.2)
-        kube.answers += [(429, {"Retry-After": "1"})] * (not kube.answers)
+    """Of every two calls, one is one too many."""
+    kube.by_chance = (429, {"Retry-After": "1"})
 
 
 async def _failing(kube: Kube) -> None:
-    """Calls fail again and again."""
-    kube.answers = [(500, {})] * 3
-    while True:
-        await asyncio.sleep(0.1)
-        kube.answers += [(500, {})] * (not kube.answers)
+    """Of every two calls, one fails."""
+    kube.by_chance = (500, {})
 
 
 async def _late(kube: Kube) -> None:
