@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -35,8 +34,7 @@ class Kube:
         self.validating = True
         # The faults: what the next calls are answered, whose replies are lost, and what watches do.
         self.answers: list[tuple[int, Mapping[str, str]]] = []
-        self.by_chance: tuple[int, Mapping[str, str]] | None = None  # for every second call
-        self._chance = random.Random(1)
+        self.every_second: tuple[int, Mapping[str, str]] | None = None  # of each verb and resource
         self.lost_replies = 0
         self.down = False
         self.mute = False
@@ -114,8 +112,8 @@ class Kube:
         verb = _verb(request, name)
         resource = f"{plural}/{sub}" if sub else plural
         self.calls[verb, resource] += 1
-        if self.by_chance and self._chance.random() < 0.5:
-            self.answers.append(self.by_chance)
+        if self.every_second and self.calls[verb, resource] % 2:
+            return _status(self.every_second[0], "as told by the test", self.every_second[1])
         if self.answers:
             status, headers = self.answers.pop(0)
             return _status(status, "as told by the test", headers)

@@ -164,3 +164,15 @@ async def test_a_quiet_service_asks_the_cluster_less_than_once_a_minute(harbour:
     before = harbour.kube.calls.total()
     await harbour.clock.sleep(600)
     assert harbour.kube.calls.total() - before <= 10
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_when_every_second_call_fails_all_work_is_seen_to_its_end(
+    harbour: Harbour, status: int
+) -> None:
+    harbour.kube.every_second = (status, {"Retry-After": "1"})
+    begun = harbour.clock.tick()
+    jobs = [harbour.begin(Play(seconds=n, code=n), f"key-{n}") for n in range(20)]
+    assert await asyncio.gather(*jobs) == [Ended(n) for n in range(20)]
+    assert len(harbour.kube.jobs.launched) == len(harbour.kube.made) == 20
+    assert harbour.clock.tick() - begun < 120

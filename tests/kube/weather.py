@@ -41,12 +41,12 @@ async def _expired(kube: Kube) -> None:
 
 async def _throttled(kube: Kube) -> None:
     """Of every two calls, one is one too many."""
-    kube.by_chance = (429, {"Retry-After": "1"})
+    kube.every_second = (429, {"Retry-After": "1"})
 
 
 async def _failing(kube: Kube) -> None:
     """Of every two calls, one fails."""
-    kube.by_chance = (500, {})
+    kube.every_second = (500, {})
 
 
 async def _late(kube: Kube) -> None:
