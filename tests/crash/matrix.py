@@ -167,7 +167,7 @@ def play(played: Round, keptn: StrictKeptn, channel: str, host: KubeHost) -> Res
     """Play a round from an empty folder to the last look; others may share all that is given."""
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
         sea = Sea(host, played.weather) if played.engine == "kubernetes" else None
-        service = Service(Path(name), played.engine, channel, sea and sea.cluster)
+        service = Service(Path(name), played.engine, channel, sea.cluster if sea else None)
         try:
             result = _Stage(played, keptn, service).play()
             return sea.judge(result, service.traces()) if sea else result

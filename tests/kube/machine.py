@@ -110,10 +110,9 @@ class Machine(Controller):
     async def _initiate(self, life: Life, container: Object) -> str:
         """Run the init container's own command, with this Python for the image's."""
         assert life.folder
-        program, *words = [*container["command"], *container["args"]]
-        assert program == "python"
-        argv = [sys.executable, *(_placed(word, life) for word in words)]
-        process = await _spawned(argv, {}, "/")
+        words = [_placed(word, life) for word in (*container["command"], *container["args"])]
+        assert words[0] == "python"
+        process = await _spawned([sys.executable, *words[1:]], {}, "/")
         said, _ = await process.communicate()
         return said.decode().strip() or "it failed" if process.returncode else ""
 

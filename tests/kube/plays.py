@@ -16,7 +16,10 @@ from tests.kube.store import Object, Store
 
 @dataclass
 class Play:
-    """How a pod with some image fares; `gate` holds its container until it is set."""
+    """How a pod with some image fares; `gate` holds its container until it is set.
+
+    `seconds_in` names a variable that says for how long; who `tells_time` prints when it ended.
+    """
 
     starts_in: float = 0.0
     seconds: float = 0.0
@@ -32,6 +35,8 @@ class Play:
     gate: asyncio.Event | None = None
     last_words: bytes = b""
     condition_after: float = 1.0
+    seconds_in: str = ""
+    tells_time: bool = False
 
 
 @dataclass
@@ -136,7 +141,8 @@ class Controller:
         await self._pause(life, play.starts_in)
         self._container(life, "Running", {"running": {"startedAt": self.store.stamp()}})
         life.printed += play.output
-        await self._pause(life, play.seconds)
+        given = {one["name"]: one["value"] for one in spec["containers"][0]["env"]}
+        await self._pause(life, float(given.get(play.seconds_in) or play.seconds))
         if play.gate and not life.asked_to_end.is_set():
             await self._first(life.asked_to_end.wait(), play.gate.wait())
         if life.asked_to_end.is_set():
@@ -176,6 +182,8 @@ class Controller:
 
     async def _end(self, life: Life) -> None:
         play = life.play
+        if play.tells_time:
+            life.printed += f"{self.clock.now():.6f}\n".encode()
         if play.evicted:
             self._status(life, phase="Failed", reason="Evicted", message=play.evicted)
         else:

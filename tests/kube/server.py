@@ -113,7 +113,7 @@ class Kube:
         resource = f"{plural}/{sub}" if sub else plural
         self.calls[verb, resource] += 1
         if self.every_second and self.calls[verb, resource] % 2:
-            return _status(self.every_second[0], "as told by the test", self.every_second[1])
+            self.answers.insert(0, self.every_second)
         if self.answers:
             status, headers = self.answers.pop(0)
             return _status(status, "as told by the test", headers)

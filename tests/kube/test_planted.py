@@ -1,4 +1,4 @@
-"""A user's Secret, from its name in a job config to a pod's environment: nobody else ever has it."""
+"""A user's Secret, from its name in a job config to a pod's environment: it is nowhere else."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,8 @@ async def test_a_secret_is_nowhere_but_in_its_pod(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    command = 'test "$$PASSWORD" = $$(printf %s-%s planted password-of-a-team) && echo it is right; exit 3'
+    word = "$$(printf %s-%s planted password-of-a-team)"
+    command = f'test "$$PASSWORD" = {word} && echo it is right; exit 3'
     secret: Any = {"name": "database", "valueFrom": "secret"}
     captain.put(config("sh", "-c", command, env=[secret], files=["job/config.yaml"]))
     with KubeHost() as host:
