@@ -38,8 +38,9 @@ def measure(folder: Path) -> list[Figure]:
         pods = {"starts_in": POD_START, "condition_after": CONDITION_AFTER}
         cluster.order("play", image="trivial", **pods)
         cluster.order("play", image="alpine", seconds_in="LABELS_SECONDS", tells_time=True, **pods)
-        with _connected(folder, keptn, cluster) as door:
+        with _connected(folder / "action", keptn, cluster) as door:
             action = drive(keptn, Order(door, ACTION, 1, 0.01))
+        with _connected(folder / "jobs", keptn, cluster) as door:
             before = sum(cluster.report()["calls"].values())
             lives = drive(keptn, Order(door, config("true"), JOBS, TURN, JOB_SECONDS))
             calls = sum(cluster.report()["calls"].values()) - before
@@ -57,7 +58,8 @@ def measure(folder: Path) -> list[Figure]:
 
 @contextlib.contextmanager
 def _connected(folder: Path, keptn: Program, cluster: RemoteKube) -> Iterator[str]:
-    """The door of a service that makes Jobs in this cluster and answers this Keptn."""
+    """The door of a new service that makes Jobs in this cluster and answers this Keptn."""
     api = {"KEPTN_API_ENDPOINT": f"{keptn.said}/api", "KEPTN_API_TOKEN": TOKEN}
+    folder.mkdir()
     with service(folder / "data", **api, **cluster.account(folder / "account")):
         yield places(folder / "data")["door"]
