@@ -90,12 +90,22 @@ async def test_retry_after_is_heeded(harbour: Harbour) -> None:
     begun = harbour.clock.tick()
     await harbour.run(Play())
     assert harbour.clock.tick() - begun >= 40
+    assert harbour.kube.calls["list", "events"] == 0, "why it has no pod yet is known"
 
 
 async def test_a_lost_reply_launches_nothing_twice(harbour: Harbour) -> None:
     harbour.kube.lost_replies = 1
     assert await harbour.run(Play(seconds=3, code=4)) == Ended(4)
     assert len(harbour.kube.jobs.launched) == 1
+
+
+async def test_a_job_whose_reply_was_lost_in_an_outage_is_found_after_it(harbour: Harbour) -> None:
+    harbour.kube.lost_replies = 1
+    job = harbour.begin(Play(seconds=60, code=4))
+    await eventually(lambda: bool(harbour.kube.made))
+    await harbour.kube.outage(30)
+    assert await job == Ended(4)
+    assert len(harbour.kube.made) == 1
 
 
 async def test_a_token_that_was_replaced_is_read_again(harbour: Harbour) -> None:
