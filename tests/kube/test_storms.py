@@ -108,6 +108,15 @@ async def test_a_job_whose_reply_was_lost_in_an_outage_is_found_after_it(harbour
     assert len(harbour.kube.made) == 1
 
 
+async def test_a_burst_of_launches_does_not_make_us_blind(harbour: Harbour) -> None:
+    jobs = [harbour.begin(Play(seconds=600), f"key-{n}") for n in range(200)]
+    await eventually(lambda: harbour.kube.calls["list", "pods"] == 1)
+    assert len(harbour.kube.made) < 200, "what is to be seen is asked for before the last is made"
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+
+
 async def test_a_token_that_was_replaced_is_read_again(harbour: Harbour) -> None:
     await harbour.run(Play(), "first")
     harbour.kube.token = "fresh"

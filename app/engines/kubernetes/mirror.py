@@ -77,7 +77,7 @@ class Watch:
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
         missing, version = dict(self._known), ""
-        async for page in self._cluster.pages(self._where):
+        async for page in self._cluster.pages(self._where, ahead=True):
             version = page["metadata"]["resourceVersion"]
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
