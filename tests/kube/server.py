@@ -1,10 +1,11 @@
 """The double's API: what a kube-apiserver answers to the few calls that count, and its faults."""
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 from aiohttp import web
@@ -20,18 +21,21 @@ TOKEN = "planted-service-account-token"
 class Kube:
     """A cluster on loopback."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, nodes: type[Controller] = Controller) -> None:
         self.clock = clock
         self.store = Store(clock.now)
-        self.jobs = Controller(self.store, clock)
+        self.jobs = nodes(self.store, clock)
         self.rights = rules.Rights()
         self.token = TOKEN
         self.calls = Counter[tuple[str, str]]()
         self.refused = Counter[tuple[str, str]]()
         self.bodies: list[Object] = []
+        self.made: list[str] = []  # the Jobs, one name for every time that one was created
+        self.when_made: Callable[[], None] = lambda: None
         self.validating = True
         # The faults: what the next calls are answered, whose replies are lost, and what watches do.
         self.answers: list[tuple[int, Mapping[str, str]]] = []
+        self.every_second: tuple[int, Mapping[str, str]] | None = None  # of each verb and resource
         self.lost_replies = 0
         self.down = False
         self.mute = False
@@ -73,6 +77,18 @@ class Kube:
         """All objects of a kind."""
         return [found for key, found in self.store.objects.items() if key[0] == plural]
 
+    def secret(self, name: str, namespace: str = "jobs", **values: str) -> None:
+        """Have a Secret there, which nobody but the kubelet may read."""
+        data = {key: base64.b64encode(text.encode()).decode() for key, text in values.items()}
+        metadata = {"name": name, "namespace": namespace}
+        self.store.create("secrets", {"kind": "Secret", "metadata": metadata, "data": data})
+
+    def said(self) -> str:
+        """All that anybody who may read the namespace, but for its Secrets, could have read."""
+        was = [change.object for change in self.store.history if change.plural != "secrets"]
+        now = [found for key, found in self.store.objects.items() if key[0] != "secrets"]
+        return json.dumps([self.bodies, was, now])
+
     def drop(self) -> None:
         """Break every connection at once."""
         for transport in self._transports:
@@ -100,6 +116,8 @@ class Kube:
         verb = _verb(request, name)
         resource = f"{plural}/{sub}" if sub else plural
         self.calls[verb, resource] += 1
+        if self.every_second and self.calls[verb, resource] % 2:
+            self.answers.insert(0, self.every_second)
         if self.answers:
             status, headers = self.answers.pop(0)
             return _status(status, "as told by the test", headers)
@@ -158,7 +176,9 @@ class Kube:
         except KeyError:
             return _status(409, f'{plural} "{body["metadata"]["name"]}" already exists')
         if plural == "jobs":
+            self.made.append(made["metadata"]["name"])
             self.jobs.begin(made)
+            self.when_made()
         return web.json_response(made, status=201)
 
     def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:

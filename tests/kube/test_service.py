@@ -90,6 +90,26 @@ async def test_without_an_image_for_files_the_setting_is_named(harbour: Harbour)
     assert await harbour.run(Play(), "two") == Ended(0)
 
 
+async def test_while_the_cluster_is_away_the_service_lives_and_takes_orders(
+    start: Callable[..., Ship],
+    captain: Captain,
+    clock: FastClock,
+    in_cluster: Callable[[Kube], dict[str, Any]],
+) -> None:
+    captain.put(config("run"))
+    async with Kube(clock).running() as kube:
+        kube.down = True
+        ship = start(**in_cluster(kube))
+        event_id = await captain.trigger(ship.door)
+        await captain.wait(event_id, "started")
+        await clock.sleep(30)
+        replies = [await ship.http.get(f"{ship.ops}/{page}") for page in ("health", "ready")]
+        assert [reply.status_code for reply in replies] == [200, 200]
+        kube.down = False
+        assert (await captain.wait(event_id))["finished"] == 1
+        assert len(kube.made) == 1
+
+
 @pytest.mark.slow
 def test_without_its_extra_the_engine_says_what_to_install(tmp_path: Path) -> None:
     start = "sys.modules['kubernetes'] = None; from app.cli import main; main(['serve'])"

@@ -46,18 +46,22 @@ class Pilot:
             Permanent: the cluster will not have it; the text is its own.
         """
         pause, where = 0.25, Where(Kind.JOB, flight.namespace)
-        patient_until = flight.begun + flight.patience.trouble
+        patient_until = None
         while flight.record.job is None and not flight.trouble(self._clock.tick()):
             try:
                 parts = await self._shelved(work, shelf) if work.files else None
+                boundaries.reached("files shelved")
                 body = manifest.job(flight.ident, work, self._site, parts)
                 made = sight.job(await self._cluster.create(where, body))
+                boundaries.reached("job created")
+                flight.begun = self._clock.tick()  # it may have waited long for its turn
                 flight.record.job = flight.record.job or made
             except (Temporary, Rejected) as error:
-                if isinstance(error, Rejected) and (
-                    error.status not in _MAY_PASS or self._clock.tick() > patient_until
-                ):
-                    raise Permanent(f"the cluster refuses the Job: {error}") from None
+                if isinstance(error, Rejected):
+                    now = self._clock.tick()
+                    patient_until = patient_until or now + flight.patience.trouble
+                    if error.status not in _MAY_PASS or now > patient_until:
+                        raise Permanent(f"the cluster refuses the Job: {error}") from None
                 flight.words = str(error)
                 pause = min(LONGEST_PAUSE, pause * 2)
                 asked = getattr(error, "after", None) or 0.0
@@ -103,10 +107,9 @@ class Pilot:
 
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:
         """The end with all that can still be learnt about it."""
-        if flight.record.pod:
-            await self._outputs.keep(flight.ident, flight.namespace, flight.record.pod.name)
-        if ended.result:
-            printed = self._outputs.read(flight.ident).text()
+        if pod := flight.record.pod:
+            is_kept = await self._outputs.keep(flight.ident, flight.namespace, pod.name)
+            printed = self._outputs.read(flight.ident).text() if is_kept else None
             ended = replace(ended, result=sight.result(ended, printed))
         if ended.passed:
             return ended
