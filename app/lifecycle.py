@@ -23,6 +23,9 @@ from app.naming import Place
 KEPTN = "keptn"
 """The destination of answers; every other destination is a notifier's name."""
 
+TELLING_SECONDS = 1.0
+"""The least time between two messages of progress, of whatever runs."""
+
 TRANSITIONS = {
     "received": (),
     "ignored": ("received",),
@@ -51,6 +54,13 @@ class Lifecycle:
         self._announce = announce
         self.wake: Callable[[], None] = lambda: None
         """Called after a transition that wrote messages."""
+        self.integration = ""
+        """Our id at Keptn's Uniform, once it is known, for log entries."""
+        self.logs_errors = False
+        """Whether the Uniform log gets errored answers from us; a distributor sees to it itself."""
+        self.tells_progress = True
+        """False once Keptn has declined a `status.changed`."""
+        self._told = 0.0
         self.masks = Masks()
         """What every outcome and reason goes through before it is written."""
 
@@ -88,7 +98,7 @@ class Lifecycle:
         def transact(db: sqlite3.Connection) -> None:
             _move(db, run.id, "ignored", now, reason=reason, event=run.event if log else "")
             if log:
-                _post(db, run.id, KEPTN, "log", _log_entry(run, self._source, reason, now), now)
+                self._log(db, run, reason, now)
 
         await self._ledger.write(transact)
         self.wake()
@@ -138,6 +148,17 @@ class Lifecycle:
         boundaries.reached("launch committed")
         _say(run, f"running {name}")
         return row
+
+    async def tell(self, run: Run, words: str) -> None:
+        """Owe Keptn a `status.changed` of a run that it heard of; at most one a second of all."""
+        now, letters = self._clock.now(), rows.letters(self._ledger.reader, run.id)
+        heard = any(letter.kind == "started" for letter in letters)
+        if not (heard and self.tells_progress) or abs(now - self._told) < TELLING_SECONDS:
+            return
+        self._told, event = now, parse.restore(run.event)
+        body = build.changed(event, self._source, now, self.masks.text(words)).body
+        await self._ledger.write(lambda db: _post(db, run.id, KEPTN, "changed", body, now))
+        self.wake()
 
     async def end_task(self, row: TaskRow, outcome: Outcome) -> TaskRow:
         """Keep how an attempt at a task ended."""
@@ -205,6 +226,22 @@ class Lifecycle:
         for copy in range(rows.run(db, run.id).owed):
             message = build.finished(event, self._source, now, outcome, copy)
             self._send(db, run, message, now, again=copy > 0)
+        if outcome.status == "errored" and self.logs_errors:
+            self._log(db, run, outcome.message, now)
+
+    def _log(self, db: sqlite3.Connection, run: Run, message: str, now: float) -> None:
+        """Owe Keptn's Uniform log an entry, which the Bridge shows beside the integration."""
+        event = parse.restore(run.event)
+        entry = {
+            "integrationid": self.integration or self._source,
+            "message": message,
+            "time": build.timestamp(now),
+            "shkeptncontext": run.context,
+            "task": event.task,
+            "triggeredid": run.event_id,
+            "gitcommitid": event.gitcommitid,
+        }
+        _post(db, run.id, KEPTN, "log", json.dumps({"logs": [entry]}), now)
 
     def _send(
         self, db: sqlite3.Connection, run: Run, message: Message, now: float, *, again: bool = False
@@ -256,18 +293,3 @@ def _post(
         " VALUES (?, ?, ?, ?, 'ready', 0, 0, ?, '')",
         (run_id, destination, kind, body, now),
     )
-
-
-def _log_entry(run: Run, source: str, message: str, now: float) -> str:
-    """The body of Keptn's log API, which shows it beside the integration in the Bridge."""
-    event = parse.restore(run.event)
-    entry = {
-        "integrationid": source,
-        "message": message,
-        "time": build.timestamp(now),
-        "shkeptncontext": run.context,
-        "task": event.task,
-        "triggeredid": run.event_id,
-        "gitcommitid": event.gitcommitid,
-    }
-    return json.dumps({"logs": [entry]})

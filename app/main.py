@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import signal
@@ -28,7 +29,7 @@ from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
-from app.river import River
+from app.river import River, uniform_for
 from app.routes import Routes, Terms
 from app.senders import Sender
 from app.settings import Settings
@@ -52,6 +53,7 @@ class Service:
         engine: Engine | None = None,
     ) -> None:
         reading.check(settings)
+        self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
         self.settings = settings
         self._clock = clock = clock or Clock()
         data = settings.data_dir
@@ -64,8 +66,9 @@ class Service:
         self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
         self._outbound = Outbound()
         self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
-        self._api = KeptnApi(self._endpoint(), self._outbound)
+        self._api = KeptnApi(self._endpoint(), self._to_keptn)
         self._build_river(engine)
+        self._uniform = uniform_for(settings, self._api, self._river.core)
         self._stop = asyncio.Event()
         self._describe()
 
@@ -82,8 +85,7 @@ class Service:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
         loops = [self._sender.run(), self._couriers.run(), self._prune()]
-        if self.plane:
-            loops.append(self.plane.run())
+        loops.append(self.plane.run() if self.plane else self._uniform.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
         tasks = [_named(one, "loop") for one in loops]
         self._worker.recover()
@@ -93,6 +95,8 @@ class Service:
         )
         self._stop.set()
         await self._worker.drain(self.settings.drain_seconds)
+        if self.settings.uniform_unregister:
+            await self._uniform.leave()
         for listener in listeners:
             listener.should_exit = True
         await asyncio.gather(*servers, return_exceptions=True)
@@ -143,7 +147,7 @@ class Service:
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        second = ops.create(self._river.metrics, self._obstacle)
+        second = ops.create(self._river.metrics, self._obstacle, self._notes)
         served = [(door.app(settings.max_event_bytes), self.door), (second, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
 
@@ -156,6 +160,11 @@ class Service:
         except LedgerFull as error:
             return str(error)
         return ""
+
+    def _notes(self) -> dict[str, str]:
+        """What an operator should know of a service that works nevertheless."""
+        tls = {} if self.settings.http_ssl_verify else {"tls": reading.UNVERIFIED}
+        return tls | {f"uniform {name}": why for name, why in self._uniform.faults.items()}
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings
@@ -209,6 +218,7 @@ class Service:
     async def _close(self) -> None:
         await self._river.close()
         await self._outbound.close()
+        await self._to_keptn.close()
         if self.plane:
             self.plane.close()
         self._lock.release()
@@ -231,6 +241,8 @@ def serve(settings: Settings, folder: Path, project: str, greet: Callable[[Servi
         Permanent: it cannot start; one line that says why.
     """
     log.configure(settings.log_format, settings.log_level)
+    if not settings.http_ssl_verify:
+        logging.getLogger(__name__).warning(reading.UNVERIFIED)
 
     async def main() -> None:
         service = Service(settings, folder=folder, project=project)

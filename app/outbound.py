@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -38,6 +39,10 @@ class Unclear(Temporary):
     """The request may or may not have had its effect."""
 
 
+class Mute(Unclear):
+    """A 500 without a message: so a distributor answers what it, or Keptn behind it, declines."""
+
+
 class Refused(Permanent):
     """The receiver understood the request and will not have it."""
 
@@ -60,14 +65,18 @@ class Outbound:
     """Clients for everything that goes out, one for each request that is on its way.
 
     One for all would look at each of its connections again and again for every request.
+    Certificates are those that this machine trusts and those of `ca_file`; without `verify` any.
+
+    Raises:
+        Permanent: `ca_file` holds no certificates.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ca_file: Path | None = None, *, verify: bool = True) -> None:
         self._idle: list[httpx.AsyncClient] = []
         self._client = partial(
             httpx.AsyncClient,
             timeout=httpx.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            verify=_trusted(),
+            verify=_trusted(ca_file, verify=verify),
             mounts=DIRECT,
         )
 
@@ -96,7 +105,9 @@ class Outbound:
             ) as reply:
                 said = await _beginning(reply)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            raise NotSent(f"{place}: no connection ({type(error).__name__})") from None
+            distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            why = "its certificate is not trusted" if distrust else type(error).__name__
+            raise NotSent(f"{place}: no connection ({why})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unclear(f"{place}: no reply ({type(error).__name__})") from None
         finally:
@@ -114,9 +125,17 @@ class Outbound:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Whom this machine trusts; reading it takes longer than all else that a client needs."""
-    return ssl.create_default_context()
+def _trusted(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext:
+    """Whom to trust; reading it takes longer than all else that a client needs."""
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # also what OpenSSL says of a file without certificates
+            raise Permanent(f"{ca_file}: no certificates can be read ({error.strerror})") from None
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def _beginning(reply: httpx.Response) -> bytes:
@@ -138,7 +157,10 @@ def _judge(reply: httpx.Response, place: str, message: str) -> None:
     if status in _AT_FAULT:
         raise Refused(text, status, explained=bool(message))
     after = UNAUTHORIZED_SECONDS if status in _UNAUTHORIZED else _retry_after(reply)
-    raise (Unclear if reply.is_server_error else NotSent)(text, after=after)
+    if not reply.is_server_error:
+        raise NotSent(text, after=after)
+    mute = status == httpx.codes.INTERNAL_SERVER_ERROR and not message
+    raise (Mute if mute else Unclear)(text, after=after)
 
 
 def _retry_after(reply: httpx.Response) -> float | None:

@@ -6,6 +6,7 @@ No listener, no sender and no loop is here; who drives the river decides when th
 import asyncio
 import logging
 import os
+import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,8 @@ from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
 from app.engines.process import ProcessEngine
 from app.errors import Permanent
 from app.jobconfig import schema
+from app.keptn.api import KeptnApi
+from app.keptn.registration import Uniform
 from app.keptn.resources import Patient, Resources, Source
 from app.ledger.store import Ledger
 from app.lifecycle import Announce, Lifecycle
@@ -189,6 +192,17 @@ def _site(settings: Settings) -> Site:
         read_defaults(file) if file else JobDefaults(),
         settings.job_volume_size,
     )
+
+
+def uniform_for(settings: Settings, api: KeptnApi, core: Core) -> Uniform:
+    """Our place at the Uniform of a real Keptn, which has log entries by the id that we get."""
+    registers = settings.connected and not settings.keptn_distributor_url
+    core.lifecycle.logs_errors = registers
+    names = comma_list(settings.uniform_names) or (settings.full_deployment_name,)
+    pod = {"podname": settings.hostname or socket.gethostname()}
+    pod |= {"namespace": own_namespace(settings) or "default"}
+    pod |= {"deploymentname": settings.full_deployment_name}
+    return Uniform(api, core, names, ("*",), pod, registers)
 
 
 def tracer_for(settings: Settings) -> Tracer:

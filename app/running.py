@@ -36,6 +36,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 10.0, 360.0
 """Seconds from the end of an attempt to the next, doubling from the first: those of Kubernetes."""
 
 
+LONG_SECONDS = 30.0
+"""The age from which a run tells of its progress."""
+
+
 class Stopping(Exception):
     """No error: the service ends, nothing new may be launched, and the run goes on later."""
 
@@ -134,6 +138,8 @@ class Runner:
         due = (last.ended or now) + pause
         if whole is not None and due - first.launched >= whole:
             return False
+        words = f"Task '{task.name}' is tried again, because it ended: {reason}"
+        await self._lifecycle.tell(errand.run, words)
         until = self._clock.tick() + min(pause, due - now)  # whatever becomes of the wall clock
         while (left := until - self._clock.tick()) > 0 and not errand.cancelled:
             if self.stopping:
@@ -174,6 +180,8 @@ class Runner:
                 return _cancelled(task, errand)
             row = await self._lifecycle.launch(errand.run, place, key, task.name)
             errand.done[place] = row
+            if row.launched - errand.run.received > LONG_SECONDS:
+                await self._lifecycle.tell(errand.run, f"Task '{task.name}' was launched")
             begun, limit = self._clock.tick(), _limit(errand, row, task)
             ended = await self._engine.launch(key, replace(work, deadline=limit.seconds))
         except Permanent as error:

@@ -22,6 +22,7 @@ _URLS = (
     *("keptn_distributor_url", "keptn_api_endpoint", "forward_url", "bridge_url"),
     "kubernetes_api_url",
 )
+UNVERIFIED = "anybody may pose as Keptn: HTTP_SSL_VERIFY is false; KEPTN_CA_FILE can name its CA"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -58,6 +59,16 @@ class Settings(BaseSettings):
     """Token for KEPTN_API_ENDPOINT."""
     keptn_api_token_file: Path | None = None
     """File with that token; read again for each request, so that it can be replaced."""
+    keptn_ca_file: Path | None = None
+    """File of certificates to trust at Keptn beside those of this machine (or SSL_CERT_FILE)."""
+    http_ssl_verify: bool = True
+    """Whether Keptn's certificates are checked. `false` lets anybody read the token and answer in
+    Keptn's name; it is said at each start, and by /ready."""
+    uniform_names: str = ""
+    """Names at Keptn's Uniform, comma-separated; log entries are filed under the first one. Empty:
+    FULL_DEPLOYMENT_NAME. With KEPTN_DISTRIBUTOR_URL the distributor registers itself, not we."""
+    uniform_unregister: bool = False
+    """Whether to leave Keptn's Uniform when the service ends, as before it is removed."""
     eventbroker: str = ""
     """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
     runner: Literal["auto", "kubernetes", "container", "process"] = "auto"

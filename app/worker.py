@@ -155,6 +155,8 @@ class Worker:
             await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
 
     async def _perform(self, run: Run, *, restarted: bool) -> None:
+        if self._slots.locked():
+            await self._lifecycle.tell(run, "Waiting for a slot: as many run as may (MAX_RUNNING)")
         async with self._slots:
             errand = self._errands[run.id] = self._runner.begin(run)
             unheard = self._is_unheard(run)

@@ -19,7 +19,7 @@ from app.keptn.uniform import Integration
 from app.main import endpoint_for, routes_for
 from app.outbound import Outbound, Refused
 from app.river import cluster_for, own_namespace, policy_for
-from app.settings import Settings
+from app.settings import Settings, comma_list
 
 if TYPE_CHECKING:
     from app.engines.kubernetes.client import Cluster
@@ -43,7 +43,8 @@ def check() -> list[Finding]:
     """All that can be seen from here; nothing in the cluster or in Keptn is changed."""
 
     async def look() -> list[Finding]:
-        given, clock, outbound = reading.load(), Clock(), Outbound()
+        given, clock = reading.load(), Clock()
+        outbound = Outbound(given.keptn_ca_file, verify=given.http_ssl_verify)
         try:
             return [one async for one in _everything(given, clock, outbound)]
         finally:
@@ -129,8 +130,9 @@ async def _keptn(given: Settings, clock: Clock, api: KeptnApi) -> AsyncIterator[
 
 
 def _is_ours(given: Settings, one: Integration) -> bool:
-    """Whether our own sidecar registered it, under our Deployment's name."""
-    names = (given.full_deployment_name, given.hostname.rsplit("-", 2)[0])
+    """Whether we registered it, or our own sidecar, under our Deployment's name."""
+    names = {given.full_deployment_name, given.hostname.rsplit("-", 2)[0]}
+    names |= {*comma_list(given.uniform_names)}
     return one.name in names and own_namespace(given) in ("", one.namespace)
 
 

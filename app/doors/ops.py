@@ -1,14 +1,21 @@
 """The second port: /health, /ready and /metrics, and nothing that changes anything."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import FastAPI, Response
 
 from app.metrics import Metrics
 
+Notes = Callable[[], Mapping[str, str]]
 
-def create(metrics: Metrics, obstacle: Callable[[], Awaitable[str]]) -> FastAPI:
-    """The web application of the second port; `obstacle` tells why no event can be accepted."""
+
+def create(
+    metrics: Metrics, obstacle: Callable[[], Awaitable[str]], notes: Notes = dict
+) -> FastAPI:
+    """The web application of the second port.
+
+    `obstacle` tells why no event can be accepted; `notes` what else an operator should know.
+    """
     app = FastAPI(title="Firstmate's operations", openapi_url=None)
 
     @app.get("/health")
@@ -21,7 +28,7 @@ def create(metrics: Metrics, obstacle: Callable[[], Awaitable[str]]) -> FastAPI:
         """Ready when events can be accepted."""
         if why := await obstacle():
             response.status_code = 503
-        return {"status": why or "OK"}
+        return {"status": why or "OK", **notes()}
 
     @app.get("/metrics")
     async def figures() -> Response:

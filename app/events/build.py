@@ -63,6 +63,12 @@ def started(event: Event, source: str, now: float) -> Message:
     return _reply(event, "started", source, now, {})
 
 
+def changed(event: Event, source: str, now: float, words: str) -> Message:
+    """What a task is at; Keptn shows it and does nothing else with it."""
+    data = {"message": shorten(words, 1024)}
+    return _reply(event, "status.changed", source, now, data, copy=int(now * 1000))
+
+
 def finished(event: Event, source: str, now: float, outcome: Outcome, copy: int = 0) -> Message:
     """The answer that ends the task, never above `LIMIT`.
 

@@ -1,6 +1,7 @@
 """Where Keptn's APIs are and how a request to them is signed; what the answers mean is not here."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,10 @@ import httpx
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
-from app.outbound import Outbound, Refused, Unclear, json_object
+from app.outbound import Mute, Outbound, Refused, Unclear, json_object
+
+NEWER, OLDER = "resource-service", "configuration-service"
+"""Who serves files: from Keptn 0.18 on, and before, when there were no sequence executions."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,16 @@ class KeptnApi:
     def __init__(self, endpoint: Endpoint, outbound: Outbound) -> None:
         self.endpoint = endpoint
         self._outbound = outbound
+        self._files = NEWER
+        self._uniform = f"{endpoint.base}/controlPlane/v1/uniform/registration"
 
     async def send_event(self, body: str) -> None:
         """Hand over one structured CloudEvent."""
-        await self._post(self.endpoint.events, body, "application/cloudevents+json")
+        await self._call("POST", self.endpoint.events, body, "cloudevents+json")
 
     async def send_log(self, body: str) -> None:
         """Write to the Uniform log."""
-        await self._post(f"{self.endpoint.base}/controlPlane/v1/log", body, "application/json")
+        await self._call("POST", f"{self.endpoint.base}/controlPlane/v1/log", body)
 
     async def is_open(self, event: Event) -> bool:
         """Whether Keptn still waits for an answer to this triggered event.
@@ -62,6 +68,8 @@ class KeptnApi:
 
     async def executions(self, event: Event) -> list[Any]:
         """The sequence executions of the event's context, as the controller counts them."""
+        if self._files == OLDER:
+            return []
         found = await self._get(
             "controlPlane/v1/sequence-execution",
             project=event.named("project"),
@@ -83,18 +91,22 @@ class KeptnApi:
 
     async def integrations(self) -> list[Integration]:
         """All that are registered with Keptn, those that are gone for less than two days too."""
-        where = f"{self.endpoint.base}/controlPlane/v1/uniform/registration"
-        reply = await self._outbound.request("GET", where, headers=self._headers())
+        said = await self._call("GET", self._uniform)
         try:
-            return INTEGRATIONS.validate_json(reply.content)
+            return INTEGRATIONS.validate_json(said)
         except ValueError:
             raise Unclear("uniform/registration: the reply is no list of integrations") from None
+
+    async def register(self, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
+        """A call below the Uniform's registrations; the object that it answers with."""
+        text = json.dumps(body) if body else None
+        return json_object(await self._call(method, self._uniform + path, text)) or {}
 
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
         try:
-            found = await self._get(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
+            found = await self._get(f"{self._folder(event, level)}/{quote_plus(uri)}", **pin)
         except Refused as error:
             _require_absent(error)
             return None
@@ -103,17 +115,12 @@ class KeptnApi:
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
         try:
-            entries = await self._entries(_folder(event, level), "resources")
+            entries = await self._entries(self._folder(event, level), "resources")
         except Refused as error:
             _require_absent(error)
             return []
         names = [mapping(entry).get("resourceURI") for entry in entries]
         return [name.lstrip("/") for name in names if isinstance(name, str)]
-
-    async def _post(self, url: str, body: str, media_type: str) -> None:
-        await self._outbound.request(
-            "POST", url, headers=self._headers() | {"content-type": media_type}, content=body
-        )
 
     async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
         """What stands under a name on all pages of a listing, to the one that names no next."""
@@ -126,16 +133,36 @@ class KeptnApi:
         return entries
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
-        reply = await self._outbound.request(
-            "GET", f"{self.endpoint.base}/{path}", headers=self._headers(), params=params
-        )
-        if (found := json_object(reply.content)) is None:
+        try:
+            said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
+        except (Refused, Mute) as error:
+            self._doubt(path, error)
+            raise
+        if (found := json_object(said)) is None:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
-    def _headers(self) -> dict[str, str]:
+    def _folder(self, event: Event, level: str) -> str:
+        """Where a level's resources are."""
+        parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
+        return f"{self._files}/v1/{'/'.join(parts)}/resource"
+
+    def _doubt(self, path: str, error: Refused | Mute) -> None:
+        """Who has no word of Keptn's for a file is not asked next time; Keptn may be updated."""
+        of_files, gone = path.startswith(self._files), (httpx.codes.NOT_FOUND, False)
+        if of_files and (isinstance(error, Mute) or (error.status, error.explained) == gone):
+            self._files = OLDER if self._files == NEWER else NEWER
+
+    async def _call(
+        self, method: str, url: str, body: str | None = None, kind: str = "json", **params: str
+    ) -> bytes:
+        """Send a request under our token; what is replied."""
         token = self.endpoint.token()
-        return {"x-token": token} if token else {}
+        headers = {"content-type": f"application/{kind}"} | ({"x-token": token} if token else {})
+        reply = await self._outbound.request(
+            method, url, headers=headers, params=params, content=body
+        )
+        return reply.content
 
 
 def _require_absent(error: Refused) -> None:
@@ -144,12 +171,6 @@ def _require_absent(error: Refused) -> None:
         raise error
     if not error.explained:
         raise Unclear(str(error)) from None
-
-
-def _folder(event: Event, level: str) -> str:
-    """Where a level's resources are."""
-    parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
-    return f"resource-service/v1/{'/'.join(parts)}/resource"
 
 
 def _resource(found: dict[str, Any], level: str) -> Resource:

@@ -12,6 +12,7 @@ from app.keptn.api import KeptnApi
 from app.ledger import rows
 from app.ledger.rows import Letter, Run
 from app.lifecycle import KEPTN
+from app.outbound import Mute, Refused, Unclear
 from app.senders import Channel
 
 ASK_AFTER = 540.0
@@ -35,12 +36,18 @@ class KeptnChannel(Channel):
         if letter.kind == "log":
             await self._api.send_log(letter.body)
             return True
-        await self._api.send_event(letter.body)
-        return self._api.endpoint.final
+        progress = letter.kind == "changed"
+        try:
+            await self._api.send_event(letter.body)
+        except (Refused, Unclear) as error:
+            if not progress:  # which gets one attempt: nothing may wait behind it
+                raise
+            self._core.lifecycle.tells_progress = not isinstance(error, Refused | Mute)
+        return progress or self._api.endpoint.final
 
     async def arrived(self, letters: Sequence[Letter]) -> set[int]:
-        """Which of a run's letters Keptn has; a log entry that came twice harms nobody."""
-        answers = [letter for letter in letters if letter.kind != "log"]
+        """Which of a run's answers Keptn has; all else that came twice harms nobody."""
+        answers = [letter for letter in letters if letter.kind in ("started", "finished")]
         if not answers:
             return set()
         run = self._run(answers[0])

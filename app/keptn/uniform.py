@@ -20,6 +20,7 @@ _HOME = ("metadata", "kubernetesmetadata")
 class Integration(BaseModel):
     """One registration; `seen` is Keptn's time of its last sign of life."""
 
+    id: str = ""
     name: str
     namespace: str = Field("", validation_alias=AliasPath(*_HOME, "namespace"))
     deployment: str = Field("", validation_alias=AliasPath(*_HOME, "deploymentname"))

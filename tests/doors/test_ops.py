@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_the_second_port_tells_health_and_readiness(ship: Ship) -> None:
     for path in ("health", "ready"):
-        assert (await ship.http.get(f"{ship.ops}/{path}")).json() == {"status": "OK"}
+        assert (await ship.http.get(f"{ship.ops}/{path}")).json()["status"] == "OK"
 
 
 async def test_figures_are_in_prometheus_text_format(ship: Ship) -> None:

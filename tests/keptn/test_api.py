@@ -57,10 +57,11 @@ async def test_pages_that_lead_back_to_an_earlier_one_end_the_list(api: KeptnApi
 async def test_a_404_that_is_not_keptns_own_says_nothing(
     api: KeptnApi, ask: str, text: str
 ) -> None:
-    respx.get(url__startswith=LISTING).respond(404, text=text)
+    everywhere = respx.get(url__startswith=BASE)
+    everywhere.respond(404, text=text)
     with pytest.raises(Temporary):
         await asked(api, ask)
-    respx.get(url__startswith=LISTING).respond(404, json={"code": 404, "message": "not found"})
+    everywhere.respond(404, json={"code": 404, "message": "not found"})
     assert not await asked(api, ask)
 
 

@@ -10,7 +10,7 @@ import respx
 
 from app import outbound as sending
 from app.errors import FirstmateError
-from app.outbound import LONGEST_RETRY_AFTER, NotSent, Outbound, Refused, Unclear
+from app.outbound import LONGEST_RETRY_AFTER, Mute, NotSent, Outbound, Refused, Unclear
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = "http://keptn.example/api/v1/event"
@@ -37,7 +37,8 @@ async def test_any_2xx_is_a_reply(outbound: Outbound, status: int) -> None:
     [
         *((status, Refused) for status in (400, 404, 409, 410, 413, 414, 415, 422, 431)),
         *((status, NotSent) for status in (301, 302, 401, 403, 405, 407, 418, 421, 429)),
-        *((status, Unclear) for status in (500, 501, 502, 503, 504, 507)),
+        *((status, Unclear) for status in (501, 502, 503, 504, 507)),
+        (500, Mute),
     ],
 )
 async def test_each_status_has_a_meaning(
@@ -97,6 +98,11 @@ async def test_keptns_own_words_stand_in_the_error(outbound: Outbound) -> None:
     assert str(await verdict(outbound, reply)) == (
         "keptn.example:http /api/v1/event: status 400 (data.stage is missing)"
     )
+
+
+async def test_a_500_in_keptns_own_words_is_as_unclear_as_others(outbound: Outbound) -> None:
+    found = await verdict(outbound, httpx.Response(500, json={"code": 500, "message": "no commit"}))
+    assert type(found) is Unclear
 
 
 @pytest.mark.parametrize("body", ["<html>" * 99, "[]", '{"message": 5}', "", "{"])

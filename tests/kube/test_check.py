@@ -69,6 +69,7 @@ class Pod:
 
 @pytest.fixture
 async def pod(strict: StrictKeptn, tmp_path: Path, clock: FastClock) -> AsyncIterator[Pod]:
+    strict.reset()
     async with Kube(clock).running() as kube:
         kube.rights.allowed.add(("get", "serviceaccounts"))
         yield Pod(kube, strict, tmp_path)

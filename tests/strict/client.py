@@ -21,7 +21,13 @@ class StrictKeptn:
     """A strict Keptn in its own process; threads may share it."""
 
     def __init__(
-        self, door: str = "", token: str = "strict", pace: float = 0.1, *, remote: bool = False
+        self,
+        door: str = "",
+        token: str = "strict",
+        pace: float = 0.1,
+        *,
+        remote: bool = False,
+        version: str = "1.4.5",
     ) -> None:
         command = [sys.executable, "-m", "tests.strict.keptn", "--tethered"]
         command += [
@@ -31,6 +37,8 @@ class StrictKeptn:
             door,
             "--pace",
             str(pace),
+            "--version",
+            version,
             *(["--remote"] if remote else []),
         ]
         self._process = subprocess.Popen(
@@ -138,12 +146,23 @@ class StrictKeptn:
         order = {"name": name, "events": events, "namespace": namespace, "ago": ago}
         self._post("register", order)
 
+    def forget(self, name: str) -> None:
+        """Have an integration's registration expire."""
+        self._post("forget", {"name": name})
+
+    def update(self, version: str) -> None:
+        """Become another version of Keptn."""
+        self._post("update", {"version": version})
+
     def reset(self) -> None:
         """Forget everything."""
         self._post("reset", {})
 
     def state(self, **only: str) -> dict[str, Any]:
-        """{tasks, violations, requests, lookups, logs}; only of a `triggeredid` or `context`."""
+        """What it saw; the first four only of a `triggeredid` or `context`.
+
+        {tasks, violations, requests, lookups, logs, uniform}
+        """
         return dict(self._get("state", only))
 
     def task(self, triggeredid: str) -> dict[str, Any]:

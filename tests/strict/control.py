@@ -135,7 +135,7 @@ async def register(keptn: Keptn, order: Order) -> Order:
     home = {"namespace": order["namespace"], "podname": "", "deploymentname": order["name"]}
     metadata = {"hostname": "node", "location": "control-plane", "kubernetesmetadata": home}
     filters: dict[str, list[str] | None] = {"projects": [], "stages": None, "services": []}
-    keptn.integrations.append(
+    keptn.uniform.integrations.append(
         {
             "id": uuid.uuid4().hex,
             "name": order["name"],
@@ -143,6 +143,19 @@ async def register(keptn: Keptn, order: Order) -> Order:
             "subscriptions": [{"event": one, "filter": filters} for one in order["events"]] or None,
         }
     )
+    return {}
+
+
+async def forget(keptn: Keptn, order: Order) -> Order:
+    """§3.2: integrations of this name were not heard of for too long."""
+    kept = [one for one in keptn.uniform.integrations if one["name"] != order["name"]]
+    keptn.uniform.integrations = kept
+    return {}
+
+
+async def update(keptn: Keptn, order: Order) -> Order:
+    """Become another version; what is known stays."""
+    keptn.version = order["version"]
     return {}
 
 
@@ -167,6 +180,7 @@ async def state(keptn: Keptn, order: Order) -> Order:
         "requests": keptn.requests,
         "lookups": asked,
         "logs": list(keptn.logs),
+        "uniform": {"integrations": keptn.uniform.integrations, "asked": keptn.uniform.asked},
     }
 
 
@@ -210,6 +224,8 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/clear_faults", clear_faults),
     ("POST", "/refuse", refuse),
     ("POST", "/register", register),
+    ("POST", "/forget", forget),
+    ("POST", "/update", update),
     ("POST", "/reset", reset),
     ("GET", "/state", state),
     ("GET", "/wait", wait),

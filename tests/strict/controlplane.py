@@ -14,17 +14,23 @@ from tests.strict.deliveries import Deliveries
 from tests.strict.faults import Faults
 from tests.strict.lookups import Datastore
 from tests.strict.resources import Resources
+from tests.strict.uniform import Uniform
 from tests.strict.validation import Event, tokens
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says; `remote` makes the sidecar one of a remote execution plane."""
+    """What the command line says.
+
+    `remote` makes the sidecar one of a remote execution plane; `version` from 0.17 on decides
+    which paths there are, and whether the API validates events (§9), not how tasks are counted.
+    """
 
     token: str
     door: str = ""
     pace: float = 1.0
     remote: bool = False
+    version: str = "1.4.5"
 
 
 class Keptn:
@@ -46,7 +52,19 @@ class Keptn:
         self.requests: Counter[str] = Counter()
         self.lookups: deque[dict[str, Any]] = deque(maxlen=10_000)
         self.logs: deque[Any] = deque(maxlen=10_000)
-        self.integrations: list[dict[str, Any]] = []
+        self.uniform = Uniform()
+        self.version = self.options.version
+
+    @property
+    def is_strict(self) -> bool:
+        """§9: whether the API validates events."""
+        return self.release >= (0, 19)
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The first two numbers of the version."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
 
     def publish(self, event: Event) -> None:
         """§1.5, §3.5: what NATS brings to the datastore and to the controller."""

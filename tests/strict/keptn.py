@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--door", default="", help="where triggered events are pushed to")
     parser.add_argument("--pace", type=float, default=1.0, help="factor on delivery waits")
     parser.add_argument("--remote", action="store_true", help="the sidecar forwards to the API")
+    parser.add_argument("--version", default="1.4.5", help="of Keptn, from 0.17 on")
     parser.add_argument("--tethered", action="store_true", help="end when standard input ends")
     given = vars(parser.parse_args())
     port, tethered = given.pop("port"), given.pop("tethered")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tests.strict import lookups, validation
@@ -47,6 +47,8 @@ def routes(keptn: Keptn) -> list[BaseRoute]:
     guard = Guard(keptn.options.token)
     proxied: list[Row] = [(name, "GET", path, partial(_read, read)) for name, path, read in READS]
     proxied.append(("log", "POST", "/controlPlane/v1/log", take_log))
+    for method, below in UNIFORM:
+        proxied.append(("uniform", method, _REGISTRATION + below, uniform))
     inside: list[Row] = [
         ("event", "POST", "/v1/event", through_gateway),
         ("metadata", "GET", "/v1/metadata", partial(_read, metadata)),
@@ -58,7 +60,7 @@ def routes(keptn: Keptn) -> list[BaseRoute]:
         Mount("/api", routes=[_route(keptn, guard, *row) for row in inside]),
         Route("/health", lambda _: JSONResponse({"status": "OK"})),
         *(_route(keptn, None, *row) for row in outside),
-        Route("/{rest:path}", lambda _: error(500, "no such path"), methods=["GET", "POST"]),
+        Route("/{rest:path}", lambda _: Response(status_code=500)),
     ]
 
 
@@ -73,6 +75,8 @@ def _route(
         if method == "GET":
             query = dict(request.query_params)
             keptn.lookups.append({"route": name, "path": _raw(request), "query": query})
+        if _is_missing(keptn, path, through_gateway=guard is not None):
+            return _no_such_path(path, through_gateway=guard is not None)
         try:
             answer = handler(keptn, request, body)
         except Refused as refused:
@@ -90,15 +94,18 @@ def through_gateway(keptn: Keptn, request: Request, body: bytes) -> Answer:
     """POST of an event to the API."""
     promise = _judged(keptn, request, body)
     _require_json(request)
-    event = validation.gateway_event(body)
+    event = validation.gateway_event(body, strict=keptn.is_strict)
     context = {"keptnContext": event["shkeptncontext"]}
     return Answer(JSONResponse(context), partial(keptn.publish, event), promise)
 
 
 def through_sidecar(keptn: Keptn, request: Request, body: bytes) -> Answer:
-    """POST of an event to the sidecar; §1.4: its 200 promises more than it keeps."""
+    """POST of an event to the sidecar; §1.4: its 200 may keep nothing, its 500 says nothing."""
     promise = _judged(keptn, request, body)
-    event = _by_sidecar(keptn, body)
+    try:
+        event = _by_sidecar(keptn, body)
+    except Refused:
+        return Answer(Response(status_code=500))
     to_log = event["type"] == "sh.keptn.log.error"  # §1.4: goes to the log API alone
     publish = keptn.logs.append if to_log else keptn.publish
     return Answer(Response(), partial(publish, event), promise)
@@ -130,7 +137,7 @@ def _by_sidecar(keptn: Keptn, body: bytes) -> Event:
     if not keptn.options.remote:
         return event
     try:
-        return validation.gateway_event(body)
+        return validation.gateway_event(body, strict=keptn.is_strict)
     except Refused as refused:
         raise Refused(500, refused.message) from None
 
@@ -142,6 +149,13 @@ def take_log(keptn: Keptn, request: Request, body: bytes) -> Answer:
         raise Refused(400, "invalid request format")
     keptn.logs.extend(lines)
     return Answer(JSONResponse({}))
+
+
+def uniform(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """Registrations and their subscriptions."""
+    path = _raw(request).partition(_REGISTRATION)[2].split("/")[1:]
+    status, said = keptn.uniform.answer(request.method, path, _loosely(body), request.query_params)
+    return Answer(JSONResponse(said, status))
 
 
 def open_events(keptn: Keptn, request: Request) -> dict[str, Any]:
@@ -161,7 +175,7 @@ def sequence_states(keptn: Keptn, request: Request) -> dict[str, Any]:
 
 def resource(keptn: Keptn, request: Request) -> dict[str, Any]:
     """A file, or a list; §3.3: with a commit, a project's file is read from a stage's branch."""
-    path = _raw(request).partition("/resource-service/v1")[2]
+    path = _raw(request).partition("-service/v1")[2]
     commit = request.query_params.get("gitCommitID", "")
     if commit and "/stage/" not in path:
         keptn.object_to("commit_on_project_level", {}, path)
@@ -169,16 +183,40 @@ def resource(keptn: Keptn, request: Request) -> dict[str, Any]:
 
 
 def metadata(keptn: Keptn, request: Request) -> dict[str, Any]:
-    """Versions, as the last release tells them."""
-    versions = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": "1.4.5"}
+    """Versions, as Keptn tells them."""
+    version = keptn.version
+    versions = {"keptnversion": version, "shipyardversion": "0.2.0", "bridgeversion": version}
     return versions | {"namespace": "keptn", "keptnlabel": "keptn", "automaticprovisioning": False}
 
 
+def _is_missing(keptn: Keptn, path: str, *, through_gateway: bool) -> bool:
+    """§9: what this version does not have."""
+    newer = keptn.release >= (0, 18)
+    if path.startswith("/configuration-service"):
+        return keptn.release >= (0, 19) or (newer and not through_gateway)
+    return path.startswith(("/resource-service", _EXECUTIONS)) and not newer
+
+
+def _no_such_path(path: str, *, through_gateway: bool) -> Response:
+    """In words that are not Keptn's: the controller's router's, nginx's, and no word at all."""
+    if path == _EXECUTIONS:
+        return PlainTextResponse("404 page not found", 404)
+    if through_gateway:
+        return HTMLResponse("<html><body><center><h1>404 Not Found</h1></center>", 404)
+    return Response(status_code=500)
+
+
+_EXECUTIONS = "/controlPlane/v1/sequence-execution"
+_REGISTRATION = "/controlPlane/v1/uniform/registration"
+_SUBSCRIPTIONS = ("/{id}/subscription", "/{id}/subscription/{subscription}")
+UNIFORM = [("GET", ""), ("POST", ""), ("DELETE", "/{id}"), ("PUT", "/{id}/ping")]
+UNIFORM += [("GET", _SUBSCRIPTIONS[0]), ("POST", _SUBSCRIPTIONS[0])]
+UNIFORM += [("PUT", _SUBSCRIPTIONS[1]), ("DELETE", _SUBSCRIPTIONS[1])]
 READS: list[tuple[str, str, Read]] = [
     ("triggered", "/controlPlane/v1/event/triggered/{type}", open_events),
     (
         "execution",
-        "/controlPlane/v1/sequence-execution",
+        _EXECUTIONS,
         lambda keptn, request: lookups.executions(keptn.controller, request.query_params),
     ),
     ("sequence", "/controlPlane/v1/sequence/{project}", sequence_states),
@@ -188,7 +226,7 @@ READS: list[tuple[str, str, Read]] = [
         lambda keptn, request: keptn.store.answer(request.query_params),
     ),
     ("resource", "/resource-service/v1/project/{project}/{rest:path}", resource),
-    ("uniform", "/controlPlane/v1/uniform/registration", lambda keptn, _: keptn.integrations),
+    ("resource", "/configuration-service/v1/project/{project}/{rest:path}", resource),
 ]
 
 

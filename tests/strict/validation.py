@@ -45,14 +45,18 @@ def tokens(event_type: Any) -> list[str]:
     return parts if len(parts) in _KINDS and all(parts) else []
 
 
-def gateway_event(body: bytes) -> Event:
-    """§3.1: the event that the API passes on, with an id and a time of its own (§1.1)."""
-    event = _model(body)
+def gateway_event(body: bytes, *, strict: bool = True) -> Event:
+    """§3.1: the event that the API passes on, with an id and a time of its own (§1.1).
+
+    §9: before 0.19 it takes any type and any size.
+    """
+    event = _model(body, LIMIT if strict else len(body))
     missing = [name for name in ("data", "source", "type") if name not in event]
     if missing:
         lines = [f"{name} in body is required" for name in missing]
         raise Refused(422, "\n".join(["validation failure list:", *lines]))
-    _check(event)
+    if strict:
+        _check(event)
     return event | {
         "id": str(uuid.uuid4()),
         "time": now(),
@@ -166,9 +170,9 @@ def _against(event: Event, data: Event, trigger: Event) -> Iterator[tuple[str, s
         yield from (("echo", f"{task}.{key}") for key in same)
 
 
-def _model(body: bytes) -> Event:
+def _model(body: bytes, limit: int) -> Event:
     """The API's decoding: keys match without case, unknown ones and what follows are lost."""
-    if len(body) > LIMIT:
+    if len(body) > limit:
         raise Refused(400, "http: request body too large")
     try:
         decoded, _ = json.JSONDecoder().raw_decode(body.decode(errors="replace").lstrip())
