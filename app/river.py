@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 PATIENT_SECONDS = 30.0
-"""How long a container engine that is asked for may take to answer: machines are busy at a start."""
+"""How long a container engine that is asked for may take to answer; a start is a busy time."""
 
 
 class Captain(Keptn, Source, Protocol):
