@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from app import masking
 from app.clock import Clock
 from app.core import Core
-from app.engines.container import ContainerEngine, find_cli
+from app.engines.container import PROBE_SECONDS, ContainerEngine, find_cli
 from app.engines.contract import Engine
 from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
@@ -38,6 +38,10 @@ from app.tracing import Tracer
 
 if TYPE_CHECKING:
     from app.engines.kubernetes.client import Cluster
+
+
+PATIENT_SECONDS = 30.0
+"""How long a container engine that is asked for may take to answer; a start is a busy time."""
 
 
 class Captain(Keptn, Source, Protocol):
@@ -92,12 +96,14 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
     jobs, asked, cli = settings.data_dir / "jobs", settings.runner, settings.container_cli
     if _uses_kubernetes(settings):
         return _on_kubernetes(settings, clock)
-    if asked != "process" and (found := find_cli(cli, os.environ)):
+    needed = asked == "container" or (asked == "auto" and bool(cli))
+    seconds = PATIENT_SECONDS if needed else PROBE_SECONDS
+    if asked != "process" and (found := find_cli(cli, os.environ, seconds)):
         return ContainerEngine(found, jobs, clock, privileged=settings.allow_privileged_jobs)
-    if asked == "container" or (asked == "auto" and cli):
+    if needed:
         raise Permanent(
-            f"no container engine: {cli or 'neither docker nor podman'} answers `info` within 2 s;"
-            " start it, name another one by CONTAINER_CLI, or set RUNNER=process"
+            f"no container engine: {cli or 'neither docker nor podman'} answers `info` within"
+            f" {seconds:.0f} s; start it, name another by CONTAINER_CLI, or set RUNNER=process"
         )
     return ProcessEngine(jobs, clock, os.environ)
 

@@ -62,11 +62,13 @@ class Cli:
         return None
 
 
-def find_cli(preferred: str, environment: Mapping[str, str]) -> Cli | None:
-    """The preferred docker or podman (a name or path; empty: the first) that answers within 2 s."""
+def find_cli(
+    preferred: str, environment: Mapping[str, str], seconds: float = PROBE_SECONDS
+) -> Cli | None:
+    """The preferred docker or podman (a name or path; empty: the first) that answers in time."""
     for name in (preferred,) if preferred else CLIS:
         cli = Cli(shutil.which(name, path=environment.get("PATH")) or "", environment)
-        if cli.path and cli.ask("info", seconds=PROBE_SECONDS) is not None:
+        if cli.path and cli.ask("info", seconds=seconds) is not None:
             return cli
     return None
 
