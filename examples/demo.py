@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from app import settings
-from app.cli import reading, triggering
+from app.cli import reading, remote, triggering
 from app.clock import Clock
 from app.errors import FirstmateError, Permanent
 from app.ledger import rows, store
@@ -64,8 +64,10 @@ class Watch:
         flags = "".join(f" --{key} {value}" for key, value in scope.items())
         flags += "".join(f" --data {one}" for one in data)
         click.echo(f"  $ firstmate trigger sequence {sequence}{flags}")
-        context = triggering.trigger(sequence, **scope, labels="", data=data)
-        click.echo(f"  {triggering.report(context, as_json=False)}")
+        with remote.asking() as keptn:
+            given = triggering.unfold(data)
+            context = triggering.trigger(keptn, given, name=sequence, labels="", **scope)
+        click.echo(f"  ID of Keptn context: {context}")
         return context
 
     def events(self, context: str) -> list[dict[str, Any]]:
@@ -162,8 +164,8 @@ def _silent(watch: Watch, context: str) -> bool:
 
 
 def _get(path: str) -> dict[str, Any]:
-    base, token = triggering.api()
-    return triggering.call("GET", f"{base}/{path}", token)
+    with remote.asking() as keptn:
+        return keptn.ask("GET", path)
 
 
 def _result(event: dict[str, Any]) -> str:
