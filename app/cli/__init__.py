@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 it failed or was not found, 2 wrong usage, 130 interrupted
 module is imported only when it runs, so that reading the ledger starts fast.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class Commands(click.Group):
         """Run the command; an error is one line on standard error, and exit code 1."""
         try:
             return super().invoke(ctx)
-        except FirstmateError as error:
+        except (FirstmateError, OSError) as error:
             click.echo(f"firstmate: {error}", err=True)
             ctx.exit(1)
 
@@ -32,7 +33,7 @@ class Commands(click.Group):
         return super().get_command(ctx, cmd_name) or _captains().get(cmd_name)
 
 
-def _captains() -> dict[str, click.Command]:
+def _captains() -> Mapping[str, click.Command]:
     """The commands that ask a Keptn."""
     from app.cli import captain  # noqa: PLC0415 - see above
 

@@ -7,77 +7,104 @@ import json
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from app.cli import layout, moving, remote, triggering
-from app.cli.remote import Level, Remote, control
+from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
 from app.cli.showing import created, document, listing
-from app.cli.words import Words
+from app.cli.words import (
+    CONTEXT,
+    COPIED,
+    FILE,
+    GIT,
+    NAME,
+    OUTPUT,
+    PROJECT,
+    RUN,
+    SOME_NAME,
+    SOME_SERVICE,
+    SOME_STAGE,
+    STAGE,
+    Words,
+    flag,
+    many,
+    maybe,
+    needed,
+)
 from app.errors import Permanent
 
+_STATES = frozenset({"abort", "pause", "resume"})
 commands = Words("keptn")
 _word = partial(commands.word, asking=remote.asking)
-_GIT = "[--git-remote-url] [--git-user] [--git-token]"
-_AT = "--project --stage --service [--labels] [--json]"
 
 
-@commands.word("auth [--endpoint] [--api-token] [--forget]", nullcontext)
+@commands.word(
+    "auth",
+    maybe("-e --endpoint", "Keptn's API: https://HOST/api."),
+    maybe("-a --api-token", "Its token.", envvar="KEPTN_API_TOKEN"),
+    flag("--forget", "Ask the embedded plane again."),
+    asking=nullcontext,
+)
 def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
         return remote.forget()
-    asked = remote.chosen()
-    if endpoint:
-        asked = remote.named(endpoint, api_token or click.prompt("API token", hide_input=True))
-    with remote.asking(lambda: asked) as keptn:
+    place = remote.Place(endpoint, api_token) if endpoint else remote.chosen()
+    with remote.asking(lambda: place) as keptn:
         keptn.ask("POST", "v1/auth")
     if endpoint:
-        remote.save(asked)
-    return f"Successfully authenticated against the Keptn cluster {asked.base}"
+        remote.save(place)
+    return f"Successfully authenticated against the Keptn cluster {place.base}"
 
 
-@_word(f"create project NAME --shipyard {_GIT}")
+@_word("create project", NAME, needed("-s --shipyard", "The file.", type=FILE), *GIT)
 def create_project(keptn: Remote, name: str, shipyard: Path, **git: str) -> str:
     """Create a project with the stages of its shipyard."""
     keptn.create_project(name, shipyard.read_bytes(), **git)
     return "Project created successfully"
 
 
-@_word("create service NAME --project")
+@_word("create service", NAME, PROJECT)
 def create_service(keptn: Remote, name: str, project: str) -> str:
     """Create a service in all stages of a project."""
-    keptn.ask("POST", control("project", project, "service"), {"serviceName": name})
+    keptn.ask("POST", path(PROJECTS, project, "service"), {"serviceName": name})
     return "Service created successfully"
 
 
-@_word("delete project NAME")
+@_word("delete project", NAME)
 def delete_project(keptn: Remote, name: str) -> str:
     """Delete a project; its Git repository, and all that was deployed, stays."""
-    said = keptn.ask("DELETE", control("project", name)).get("message", "")
-    return f"Project deleted successfully\n{said}".rstrip()
+    keptn.ask("DELETE", path(PROJECTS, name))
+    return "Project deleted successfully"
 
 
-@_word("delete service NAME --project")
+@_word("delete service", NAME, PROJECT)
 def delete_service(keptn: Remote, name: str, project: str) -> str:
     """Delete a service from all stages of a project."""
-    said = keptn.ask("DELETE", control("project", project, "service", name)).get("message", "")
-    return f"Service deleted successfully\n{said}".rstrip()
+    keptn.ask("DELETE", path(PROJECTS, project, "service", name))
+    return "Service deleted successfully"
 
 
-@_word("add-resource --project [--stage] [--service] [--all-stages] --resource [--resourceUri]")
+@_word(
+    "add-resource",
+    *(PROJECT, SOME_STAGE, SOME_SERVICE, flag("--all-stages", "To all stages.")),
+    needed("-r --resource", "The file to add.", type=FILE),
+    maybe("--resourceUri uri", "Its name there; default: the one it has here."),
+)
 def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, **at: str) -> str:
     """Add a file to a project, to one or all of its stages, or to a service there."""
-    level = Level(**at)
-    if bool(level.stage) == all_stages and (level.stage or level.service):
+    stages = keptn.stages(at["project"]) if all_stages else [at["stage"]]
+    if (all_stages and at["stage"]) or (at["service"] and not all(stages)):
         raise click.UsageError("name one of --stage and --all-stages")
-    stages = keptn.stages(level.project) if all_stages else [level.stage]
     for stage in stages:
-        keptn.write(level._replace(stage=stage), {uri or str(resource): resource.read_bytes()})
+        level = tuple(filter(None, (at["project"], stage, at["service"])))
+        keptn.write(level, uri or str(resource), resource.read_bytes())
     return "Resource has been uploaded."
 
 
-@_word("get project [NAME] [--output]")
+@_word("get project", SOME_NAME, OUTPUT)
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
     heading = ("NAME", "CREATION DATE", "SHIPYARD VERSION")
@@ -88,15 +115,19 @@ def get_project(keptn: Remote, name: str, output: str) -> str:
     return listing("project", heading, shown, output)
 
 
-@_word("get stage [NAME] --project [--output]")
+@_word("get stage", SOME_NAME, PROJECT, OUTPUT)
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
-    views = (stage for view in keptn.projects(project) for stage in view["stages"])
-    shown = [((one["stageName"], "n/a"), one) for one in views if name in ("", one["stageName"])]
+    shown = [
+        ((one["stageName"], "n/a"), one)
+        for view in keptn.projects(project)
+        for one in view["stages"]
+        if name in ("", one["stageName"])
+    ]
     return listing("stage", ("NAME", "CREATION DATE"), shown, output)
 
 
-@_word("get service [NAME] [--project] [--output]")
+@_word("get service", SOME_NAME, maybe("-p --project", "Keptn project; default: all."), OUTPUT)
 def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all services, or those of this NAME."""
     shown = [
@@ -110,87 +141,85 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
 
 
 @_word(
-    "get event [TYPE] --project [--stage] [--service] [--keptn-context]"
-    " [--page-size] [--num-of-pages] [--output]"
+    "get event",
+    *(click.Argument(["type"], default=""), PROJECT, SOME_STAGE, SOME_SERVICE, OUTPUT),
+    maybe("--keptn-context keptnContext", "Keptn context."),
+    maybe("--page-size pageSize", "Events in a page.", default="100"),
+    maybe("--num-of-pages pages", "Pages at most.", default=100),
 )
-def get_event(keptn: Remote, num_of_pages: int, output: str, **query: str) -> str:
+def get_event(keptn: Remote, output: str, **query: Any) -> str:
     """Show the events of a type, or all, the newest first."""
-    found = keptn.events(num_of_pages, **query)
-    if not found:
-        return "No event returned"
-    return document(found if len(found) > 1 else found[0], output)
+    found = keptn.entries(DATASTORE, "events", **query)
+    one_or_all = found[0] if len(found) == 1 else found
+    return document(one_or_all, output) if found else "No event returned"
 
 
-@_word(f"trigger sequence NAME {_AT} [--data]")
+@_word("trigger sequence", NAME, *RUN, STAGE, many("--data", "Input, such as a.b=5."))
 def sequence(keptn: Remote, data: tuple[str, ...], *, as_json: bool, **at: str) -> str:
     """Trigger the sequence NAME."""
     return _told(triggering.trigger(keptn, triggering.unfold(data), **at), as_json=as_json)
 
 
-@_word(f"trigger delivery --image [--values] [--sequence] {_AT.replace('--stage', '[--stage]')}")
+@_word(
+    "trigger delivery",
+    *(*RUN, SOME_STAGE),
+    needed("--image", "Image to deliver, with its tag."),
+    many("--values", "More values, such as replicas=2."),
+    maybe("--sequence name", "Name of the sequence.", default="delivery"),
+)
 def delivery(
     keptn: Remote, image: str, values: tuple[str, ...], *, as_json: bool, **at: str
 ) -> str:
     """Trigger the delivery of an image, in the first stage unless --stage names another."""
+    at["stage"] = at["stage"] or keptn.stages(at["project"])[0]
     wanted = {"image": image, **dict(triggering.pairs(values, "--values"))}
-    at |= {"name": at.pop("sequence"), "stage": at["stage"] or keptn.stages(at["project"])[0]}
     context = triggering.trigger(keptn, {"configurationChange": {"values": wanted}}, **at)
     return _told(context, as_json=as_json)
 
 
-@_word(f"trigger evaluation {_AT} [--timeframe] [--start] [--end]")
+@_word(
+    "trigger evaluation",
+    *(*RUN, STAGE),
+    maybe("--timeframe", "Length of the time to be looked at, such as 5m."),
+    maybe("--start", "Its begin in UTC, such as 2026-01-31T11:59:59."),
+    maybe("--end", "Its end, in place of its length."),
+)
 def evaluation(keptn: Remote, *, as_json: bool, **given: str) -> str:
-    """Trigger the evaluation of a time, without flags of the last five minutes."""
+    """Trigger the evaluation of a time; without flags, of the last five minutes."""
     return _told(triggering.evaluate(keptn, **given), as_json=as_json)
 
 
-@_word("send event --file")
+@_word("send event", needed("-f --file", "The event, as JSON.", type=FILE))
 def send_event(keptn: Remote, file: Path) -> str:
     """Send the event in a file as it is."""
     try:
         event = json.loads(layout.text(file))
     except ValueError as error:
         raise Permanent(f"{file} is not JSON: {error}") from None
-    return _told(keptn.started("v1/event", event))
+    return _told(keptn.started(EVENTS, event))
 
 
-def _control(state: str) -> None:
-    """Declare `sequence abort`, which `keptn` calls `abort sequence`."""
-
-    def command(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:
-        body = {"state": state, "stage": stage}
-        keptn.ask("POST", control("sequence", project, keptn_context, "control"), body)
-        return f"Told to {state}: {keptn_context}"
-
-    command.__doc__ = f"{state.capitalize()} the sequences of a Keptn context."
-    for words in (f"sequence {state}", f"{state} sequence"):
-        _word(f"{words} --project --keptn-context [--stage]")(command)
+def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:
+    """Abort, pause or resume the sequences of a Keptn context, in all stages or one."""
+    words = click.get_current_context().command_path.split()
+    (state,) = _STATES.intersection(words)
+    body = {"state": state, "stage": stage}
+    keptn.ask("POST", path(f"{CONTROL}/sequence", project, keptn_context, "control"), body)
+    return f"Asked to {state} {keptn_context}"
 
 
-for _state in ("abort", "pause", "resume"):
-    _control(_state)
+for _state in _STATES:
+    for _words in (f"sequence {_state}", f"{_state} sequence"):
+        _word(_words, PROJECT, CONTEXT, SOME_STAGE)(control)
 
 
-@commands.word("import PROJECT [FOLDER] [--force]", partial(remote.asking, remote.live))
-def import_project(keptn: Remote, project: str, folder: str, *, force: bool) -> str:
-    """Copy PROJECT out of the live Keptn into FOLDER, or ./PROJECT, for `firstmate serve`."""
-    home = folder or project
-    said = moving.to_folder(moving.read(keptn, project), Path(home), force=force)
-    return f"{said}\nnext: firstmate serve {home} --project {project}"
-
-
-@commands.word(
-    f"export PROJECT [FOLDER] [--force] [--keptn] {_GIT}", partial(remote.asking, remote.embedded)
-)
-def export_project(
-    keptn: Remote, project: str, folder: str, *, force: bool, to_live: bool, **git: str
-) -> str:
-    """Copy PROJECT out of the embedded plane into FOLDER, or ./PROJECT, or to the live Keptn."""
-    found = moving.read(keptn, project)
-    if not to_live:
-        return moving.to_folder(found, Path(folder or project), force=force)
-    with remote.asking(remote.live) as target:
-        return moving.to_keptn(found, target, **git)
+@commands.word("import", *COPIED, asking=partial(remote.asking, remote.live))
+@commands.word("export", *COPIED, asking=partial(remote.asking, remote.embedded))
+def copy(keptn: Remote, project: str, folder: str, *, force: bool) -> str:
+    """Copy PROJECT into FOLDER, or ./PROJECT: import that of the live Keptn, export our plane's."""
+    found, home = moving.read(keptn, project), folder or project
+    said = moving.write(found, Path(home), force=force)
+    return f"{said}\nto serve it: firstmate serve {home} --project {project}"
 
 
 def _told(context: str, *, as_json: bool = False) -> str:

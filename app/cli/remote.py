@@ -4,42 +4,33 @@ What is asked for, and how the answer is shown, is the commands' business.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from app import settings
 from app.errors import Permanent
 from app.events.parse import Event
-from app.keptn.api import Endpoint, KeptnApi, folder, mapping
+from app.keptn.api import Endpoint, KeptnApi
 from app.ledger import guard
 from app.outbound import Outbound, Unclear, json_object
 
 AUTH_FILE = "keptn.auth.json"
 """What `firstmate auth` saves, in DATA_DIR, readable by its owner only."""
 
+CONTROL = "controlPlane/v1"
+EVENTS = "v1/event"
+PROJECTS = f"{CONTROL}/project"
+DATASTORE = "mongodb-datastore/event"
 
-class Level(NamedTuple):
-    """Where resources are: a project, one of its stages, or a service there."""
-
-    project: str
-    stage: str = ""
-    service: str = ""
-
-    @property
-    def name(self) -> str:
-        """The level's word."""
-        return "service" if self.service else "stage" if self.stage else "project"
-
-    @property
-    def event(self) -> Event:
-        """What asks for the level's resources where otherwise an event would."""
-        return Event(specversion="1.0", id="-", source="-", type="-", data=self._asdict())
+_KINDS = ("project", "stage", "service")
+Level = tuple[str, ...]
+"""A project; a project and its stage; or these and a service."""
 
 
 class Place(NamedTuple):
@@ -51,96 +42,97 @@ class Place(NamedTuple):
 
 
 class Remote(KeptnApi):
-    """A Keptn that is asked one thing after the other."""
+    """A Keptn that is asked one thing after the other; errors are those of `app.outbound`."""
 
     def __init__(self, place: Place, runner: asyncio.Runner, outbound: Outbound) -> None:
-        events, token = f"{place.base}/v1/event", lambda: place.token
+        events, token = f"{place.base}/{EVENTS}", lambda: place.token
         super().__init__(Endpoint(place.base, events, final=True, token=token), outbound)
         self.place = place
         self._run = runner.run
 
     def ask(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
-        """The JSON object that is answered, which may be empty; errors are `app.outbound`'s."""
-        url = f"{self.place.base}/{path}"
-        content = None if body is None else json.dumps(body)
+        """The JSON object that is answered; no answer at all is an empty one."""
         headers = self._headers() | {"content-type": "application/json"}
-        reply = self._run(
-            self._outbound.request(method, url, headers=headers, params=params, content=content)
+        content = None if body is None else json.dumps(body)
+        url = f"{self.place.base}/{path}"
+        request = self._outbound.request(
+            method, url, headers=headers, params=params, content=content
         )
-        if (found := json_object(reply.content or b"{}")) is None:
-            raise Unclear(f"{url} answers, but not as Keptn's API: is the endpoint right?")
+        if (found := json_object(self._run(request).content or b"{}")) is None:
+            raise Unclear(f"{url} answers, but not as Keptn's API: mend the endpoint")
         return found
 
     def started(self, path: str, body: Any) -> str:
         """Ask for what starts a run; the answer is its Keptn context."""
-        context = self.ask("POST", path, body).get("keptnContext")
-        if not context:
-            raise Unclear(f"{self.place.base} answers, but not as Keptn's API")
-        return str(context)
+        if context := self.ask("POST", path, body).get("keptnContext"):
+            return str(context)
+        raise Unclear(f"{self.place.base} answers, but not as Keptn's API: mend the endpoint")
+
+    def entries(self, path: str, name: str, pages: int, **params: str) -> list[dict[str, Any]]:
+        """What stands under a name in a listing, on so many pages at most."""
+        found, page = list[dict[str, Any]](), "0"
+        for _ in range(pages):
+            reply = self.ask("GET", path, **{"pageSize": "100", **params, "nextPageKey": page})
+            found += reply.get(name) or ()
+            if (page := str(reply.get("nextPageKey") or "0")) == "0":
+                break
+        return found
+
+    def projects(self, name: str = "") -> list[dict[str, Any]]:
+        """The views of all projects, or of one, with stages and services."""
+        views = self.entries(PROJECTS, "projects", sys.maxsize)
+        return [one for one in views if name in ("", one["projectName"])]
 
     def create_project(
         self, name: str, shipyard: bytes, *, git_remote_url: str, git_user: str, git_token: str
     ) -> None:
-        """Create a project; before 0.18 Keptn knew the flat form of its Git only."""
-        body: dict[str, Any] = {"name": name, "shipyard": base64.b64encode(shipyard).decode()}
+        """Create a project; before 0.18 Keptn knew only the flat form of its Git."""
+        body: dict[str, Any] = {"name": name, "shipyard": b64encode(shipyard).decode()}
         if git_remote_url:
             https = {"token": git_token, "insecureSkipTLS": False}
             nested = {"remoteURL": git_remote_url, "user": git_user, "https": https}
             flat = {"gitRemoteURL": git_remote_url, "gitUser": git_user, "gitToken": git_token}
             body |= flat | {"gitCredentials": nested}
-        self.ask("POST", control("project"), body)
-
-    def projects(self, name: str = "") -> list[dict[str, Any]]:
-        """The views of all projects, or of one, with stages and services."""
-        found = self._run(self._entries(control("project"), "projects"))
-        return [one for one in found if name in ("", one["projectName"])]
-
-    def events(self, pages: int, **query: str) -> list[Any]:
-        """Stored events, the newest first; of so many pages at most."""
-        found, offset = list[Any](), "0"
-        for _ in range(pages):
-            reply = self.ask("GET", "mongodb-datastore/event", **query, nextPageKey=offset)
-            found += reply.get("events") or ()
-            if (offset := str(reply.get("nextPageKey") or "0")) == "0":
-                break
-        return found
+        self.ask("POST", PROJECTS, body)
 
     def stages(self, project: str) -> list[str]:
-        """The names of a project's stages, in the shipyard's order."""
-        return [level.stage for level in self.levels(project) if level.name == "stage"]
+        """The names of a project's stages, in the shipyard's order.
+
+        Raises:
+            Permanent: there is no such project.
+        """
+        if found := [level[1] for level in self.levels(project) if len(level) == 2]:  # noqa: PLR2004 - a stage's
+            return found
+        raise Permanent(f"no project {project} at {self.place.base}")
 
     def levels(self, project: str) -> list[Level]:
-        """All levels of a project that there is, from the top."""
-        stages = self.ask("GET", control("project", project)).get("stages") or ()
-        found = [Level(project)]
-        for stage in map(mapping, stages):
-            name = str(stage["stageName"])
-            services = map(mapping, stage.get("services") or ())
-            found += [Level(project, name)]
-            found += [Level(project, name, str(one["serviceName"])) for one in services]
+        """All levels of a project, from the top; none if there is no such project."""
+        found = list[Level]()
+        for view in self.projects(project):
+            found.append((project,))
+            for stage in view["stages"]:
+                at = (project, stage["stageName"])
+                found += [at, *((*at, one["serviceName"]) for one in stage["services"])]
         return found
 
     def files(self, level: Level) -> Iterator[tuple[str, bytes]]:
         """The name and content of each resource of a level."""
-        for uri in self._run(self.listed(level.event, level.name)):
-            if found := self._run(self.read(level.event, uri, level.name, "")):
+        kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
+        event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
+        for uri in self._run(self.listed(event, kind)):
+            if found := self._run(self.read(event, uri, kind, "")):
                 yield uri, found.content
 
-    def write(self, level: Level, files: Mapping[str, bytes]) -> None:
-        """Create or replace resources of a level, in one commit."""
-        encoded = {uri: base64.b64encode(content).decode() for uri, content in files.items()}
-        listed = [{"resourceURI": uri, "resourceContent": text} for uri, text in encoded.items()]
-        self.ask("POST", folder(level.event, level.name), {"resources": listed})
+    def write(self, level: Level, uri: str, content: bytes) -> None:
+        """Create or replace a resource of a level."""
+        at = (part for pair in zip(_KINDS, level, strict=False) for part in pair)
+        resource = {"resourceURI": uri, "resourceContent": b64encode(content).decode()}
+        self.ask("POST", path("resource-service/v1", *at, "resource"), {"resources": [resource]})
 
 
-def control(*parts: str) -> str:
-    """A path of the shipyard controller's API."""
-    return "/".join(("controlPlane/v1", *(quote(part, safe="") for part in parts)))
-
-
-def chosen() -> Place:
-    """The live Keptn, if one is known, else the embedded plane."""
-    return _known() or embedded()
+def path(base: str, *parts: str) -> str:
+    """A path in one of Keptn's APIs."""
+    return "/".join([base, *(quote(part, safe="") for part in parts)])
 
 
 def live() -> Place:
@@ -149,9 +141,12 @@ def live() -> Place:
     Raises:
         Permanent: none is known.
     """
-    if found := _known():
-        return found
-    raise Permanent("no live Keptn is known: use `firstmate auth`, or set KEPTN_API_ENDPOINT")
+    found, saved = settings.load(), _auth_file()
+    if not found.keptn_api_endpoint and saved.exists():
+        found = settings.load(**json.loads(saved.read_text()))
+    if not found.keptn_api_endpoint:
+        raise Permanent("no live Keptn is known: use `firstmate auth`, or set KEPTN_API_ENDPOINT")
+    return Place(found.keptn_api_endpoint, found.api_token())
 
 
 def embedded() -> Place:
@@ -169,25 +164,26 @@ def embedded() -> Place:
     return Place(base, (data / settings.TOKEN_FILE).read_text().strip(), embedded=True)
 
 
-def named(endpoint: str, token: str) -> Place:
-    """The live Keptn at a URL; one without a path ends in /api."""
-    base = settings.load(keptn_api_endpoint=endpoint).keptn_api_endpoint
-    return Place(base if urlsplit(base).path else f"{base}/api", token)
+def chosen() -> Place:
+    """The live Keptn, if one is known, else the embedded plane."""
+    with contextlib.suppress(Permanent):
+        return live()
+    return embedded()
 
 
 def save(place: Place) -> None:
     """Remember a live Keptn, where its owner only can read it."""
-    path = _auth_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump([place.base, place.token], file)
+    forget()
+    file = _auth_file()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(0o600, exist_ok=False)
+    file.write_text(json.dumps({"keptn_api_endpoint": place.base, "keptn_api_token": place.token}))
 
 
 def forget() -> str:
-    """Forget what was saved; the answer tells so."""
+    """Remember no live Keptn; the answer tells so."""
     _auth_file().unlink(missing_ok=True)
-    return "Forgotten"
+    return "No live Keptn is remembered"
 
 
 @contextlib.contextmanager
@@ -199,15 +195,6 @@ def asking(place: Callable[[], Place] = chosen) -> Iterator[Remote]:
             yield Remote(there, runner, outbound)
         finally:
             runner.run(outbound.close())
-
-
-def _known() -> Place | None:
-    found = settings.load()
-    if found.keptn_api_endpoint:
-        return Place(found.keptn_api_endpoint, found.api_token())
-    with contextlib.suppress(FileNotFoundError):
-        return Place(*json.loads(_auth_file().read_text()))
-    return None
 
 
 def _auth_file() -> Path:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from app.cli.remote import Remote, control
+from app.cli.remote import EVENTS, PROJECTS, Remote, path
 from app.errors import Permanent
 from app.events import grammar
 
@@ -26,7 +26,7 @@ def trigger(keptn: Remote, data: dict[str, Any], *, name: str, labels: str, **sc
         "datacontenttype": "application/json",
         "data": {**data, **scope, "labels": dict(pairs([labels], "--labels"))},
     }
-    return keptn.started("v1/event", event)
+    return keptn.started(EVENTS, event)
 
 
 def evaluate(
@@ -37,8 +37,9 @@ def evaluate(
     period = {key: text for key, text in given.items() if text} or {"timeframe": "5m"}
     if keptn.place.embedded:
         return trigger(keptn, {"evaluation": period}, name="evaluation", labels=labels, **scope)
-    path = control(*(part for pair in scope.items() for part in pair), "evaluation")
-    return keptn.started(path, period | {"labels": dict(pairs([labels], "--labels"))})
+    at = ("stage", scope["stage"], "service", scope["service"], "evaluation")
+    call = path(PROJECTS, scope["project"], *at)
+    return keptn.started(call, period | {"labels": dict(pairs([labels], "--labels"))})
 
 
 def pairs(texts: Iterable[str], flag: str) -> list[tuple[str, str]]:

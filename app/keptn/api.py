@@ -84,7 +84,7 @@ class KeptnApi:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
         try:
-            found = await self._get(f"{folder(event, level)}/{quote_plus(uri)}", **pin)
+            found = await self._get(f"{_folder(event, level)}/{quote_plus(uri)}", **pin)
         except Refused as error:
             _require_absent(error)
             return None
@@ -93,7 +93,7 @@ class KeptnApi:
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
         try:
-            entries = await self._entries(folder(event, level), "resources")
+            entries = await self._entries(_folder(event, level), "resources")
         except Refused as error:
             _require_absent(error)
             return []
@@ -136,7 +136,7 @@ def _require_absent(error: Refused) -> None:
         raise Unclear(str(error)) from None
 
 
-def folder(event: Event, level: str) -> str:
+def _folder(event: Event, level: str) -> str:
     """Where a level's resources are."""
     parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
     return f"resource-service/v1/{'/'.join(parts)}/resource"
