@@ -50,23 +50,23 @@ class Remote(KeptnApi):
         self.place = place
         self._run = runner.run
 
-    def ask(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
-        """The JSON object that is answered; no answer at all is an empty one."""
+    def ask(
+        self, method: str, path: str, body: Any = None, *, wants: str = "", **params: str
+    ) -> dict[str, Any]:
+        """The JSON object that is answered, with the key that it `wants`; none is an empty one."""
+        url, sent = f"{self.place.base}/{path}", None if body is None else json.dumps(body)
         headers = self._headers() | {"content-type": "application/json"}
-        content = None if body is None else json.dumps(body)
-        url = f"{self.place.base}/{path}"
-        request = self._outbound.request(
-            method, url, headers=headers, params=params, content=content
+        reply = self._run(
+            self._outbound.request(method, url, headers=headers, params=params, content=sent)
         )
-        if (found := json_object(self._run(request).content or b"{}")) is None:
+        found = json_object(reply.content or b"{}")
+        if found is None or (wants and wants not in found):
             raise Unclear(f"{url} answers, but not as Keptn's API: mend the endpoint")
         return found
 
     def started(self, path: str, body: Any) -> str:
         """Ask for what starts a run; the answer is its Keptn context."""
-        if context := self.ask("POST", path, body).get("keptnContext"):
-            return str(context)
-        raise Unclear(f"{self.place.base} answers, but not as Keptn's API: mend the endpoint")
+        return str(self.ask("POST", path, body, wants="keptnContext")["keptnContext"])
 
     def entries(self, path: str, name: str, pages: int, **params: str) -> list[dict[str, Any]]:
         """What stands under a name in a listing, on so many pages at most."""

@@ -131,16 +131,19 @@ def test_what_is_deleted_is_gone(keptn: Keptn, project: str) -> None:
 @pytest.mark.parametrize(
     ("words", "levels"),
     [
-        ((), [()]),
-        (("--stage", "dev"), [("dev",)]),
-        (("--all-stages",), [("dev",), ("prod",)]),
-        (("--all-stages", "--service", "hello"), [("dev", "hello"), ("prod", "hello")]),
-        (("--stage", "prod", "--service", "hello"), [("prod", "hello")]),
+        ((), [""]),
+        (("--stage", "dev"), ["stages/dev"]),
+        (("--all-stages",), ["stages/dev", "stages/prod"]),
+        (
+            ("--all-stages", "--service", "hello"),
+            ["stages/dev/services/hello", "stages/prod/services/hello"],
+        ),
+        (("--stage", "prod", "--service", "hello"), ["stages/prod/services/hello"]),
     ],
     ids=["project", "stage", "all stages", "a service in all stages", "service"],
 )
 def test_a_resource_is_added_on_a_level(
-    keptn: Keptn, project: str, tmp_path: Path, words: tuple[str, ...], levels: list[Any]
+    keptn: Keptn, project: str, tmp_path: Path, words: tuple[str, ...], levels: list[str]
 ) -> None:
     file = tmp_path / "slo.yaml"
     file.write_bytes(b"objectives: \xff")
@@ -150,9 +153,7 @@ def test_a_resource_is_added_on_a_level(
 
     copy = tmp_path / "copy"
     said(keptn("import", project, str(copy)))
-    kinds = ("stages", "services")
-    homes = [copy.joinpath(*(x for pair in zip(kinds, at, strict=False) for x in pair)) for at in levels]
-    assert {path.parents[1] for path in copy.rglob("slo.yaml")} == set(homes)
+    assert {path.parents[1] for path in copy.rglob("slo.yaml")} == {copy / at for at in levels}
     assert {path.read_bytes() for path in copy.rglob("slo.yaml")} == {b"objectives: \xff"}
 
 
@@ -244,9 +245,7 @@ def test_a_run_is_paused_resumed_and_aborted(
 class TestAuth:
     """`firstmate auth`."""
 
-    def test_a_keptn_is_remembered(
-        self, strict: StrictKeptn, keptn: Keptn, project: str, tmp_path: Path
-    ) -> None:
+    def test_a_keptn_is_remembered(self, strict: StrictKeptn, project: str, tmp_path: Path) -> None:
         terminal = Terminal(tmp_path / "mine")
         words = ("--endpoint", strict.api_url, "--api-token", strict.token)
 
