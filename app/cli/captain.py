@@ -7,46 +7,23 @@ import json
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from app.cli import layout, moving, remote, triggering
 from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
 from app.cli.showing import created, document, listing
-from app.cli.words import (
-    CONTEXT,
-    COPIED,
-    FILE,
-    GIT,
-    NAME,
-    OUTPUT,
-    PROJECT,
-    RUN,
-    SOME_NAME,
-    SOME_SERVICE,
-    SOME_STAGE,
-    STAGE,
-    Words,
-    flag,
-    many,
-    maybe,
-    needed,
-)
+from app.cli.words import Words
 from app.errors import Permanent
 
+_GIT = "[--git-remote-url] [--git-user] [--git-token]"
+_RUN = "--project --service [--labels] [--json]"
 _STATES = frozenset({"abort", "pause", "resume"})
 commands = Words("keptn")
 _word = partial(commands.word, asking=remote.asking)
 
 
-@commands.word(
-    "auth",
-    maybe("-e --endpoint", "Keptn's API: https://HOST/api."),
-    maybe("-a --api-token", "Its token.", envvar="KEPTN_API_TOKEN"),
-    flag("--forget", "Ask the embedded plane again."),
-    asking=nullcontext,
-)
+@commands.word("auth [--endpoint] [--api-token] [--forget]", nullcontext)
 def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
@@ -59,40 +36,35 @@ def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
     return f"Successfully authenticated against the Keptn cluster {place.base}"
 
 
-@_word("create project", NAME, needed("-s --shipyard", "The file.", type=FILE), *GIT)
+@_word(f"create project NAME --shipyard {_GIT}")
 def create_project(keptn: Remote, name: str, shipyard: Path, **git: str) -> str:
     """Create a project with the stages of its shipyard."""
     keptn.create_project(name, shipyard.read_bytes(), **git)
     return "Project created successfully"
 
 
-@_word("create service", NAME, PROJECT)
+@_word("create service NAME --project")
 def create_service(keptn: Remote, name: str, project: str) -> str:
     """Create a service in all stages of a project."""
     keptn.ask("POST", path(PROJECTS, project, "service"), {"serviceName": name})
     return "Service created successfully"
 
 
-@_word("delete project", NAME)
+@_word("delete project NAME")
 def delete_project(keptn: Remote, name: str) -> str:
     """Delete a project; its Git repository, and all that was deployed, stays."""
     keptn.ask("DELETE", path(PROJECTS, name))
     return "Project deleted successfully"
 
 
-@_word("delete service", NAME, PROJECT)
+@_word("delete service NAME --project")
 def delete_service(keptn: Remote, name: str, project: str) -> str:
     """Delete a service from all stages of a project."""
     keptn.ask("DELETE", path(PROJECTS, project, "service", name))
     return "Service deleted successfully"
 
 
-@_word(
-    "add-resource",
-    *(PROJECT, SOME_STAGE, SOME_SERVICE, flag("--all-stages", "To all stages.")),
-    needed("-r --resource", "The file to add.", type=FILE),
-    maybe("--resourceUri uri", "Its name there; default: the one it has here."),
-)
+@_word("add-resource --project [--stage] [--service] [--all-stages] --resource [--resourceUri]")
 def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, **at: str) -> str:
     """Add a file to a project, to one or all of its stages, or to a service there."""
     stages = keptn.stages(at["project"]) if all_stages else [at["stage"]]
@@ -104,7 +76,7 @@ def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, *
     return "Resource has been uploaded."
 
 
-@_word("get project", SOME_NAME, OUTPUT)
+@_word("get project [NAME] [--output]")
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
     heading = ("NAME", "CREATION DATE", "SHIPYARD VERSION")
@@ -115,7 +87,7 @@ def get_project(keptn: Remote, name: str, output: str) -> str:
     return listing("project", heading, shown, output)
 
 
-@_word("get stage", SOME_NAME, PROJECT, OUTPUT)
+@_word("get stage [NAME] --project [--output]")
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
     shown = [
@@ -127,7 +99,7 @@ def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     return listing("stage", ("NAME", "CREATION DATE"), shown, output)
 
 
-@_word("get service", SOME_NAME, maybe("-p --project", "Keptn project; default: all."), OUTPUT)
+@_word("get service [NAME] [--project] [--output]")
 def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all services, or those of this NAME."""
     shown = [
@@ -141,32 +113,24 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
 
 
 @_word(
-    "get event",
-    *(click.Argument(["type"], default=""), PROJECT, SOME_STAGE, SOME_SERVICE, OUTPUT),
-    maybe("--keptn-context keptnContext", "Keptn context."),
-    maybe("--page-size pageSize", "Events in a page.", default="100"),
-    maybe("--num-of-pages pages", "Pages at most.", default=100),
+    "get event [TYPE] --project [--stage] [--service] [--keptn-context]"
+    " [--page-size] [--num-of-pages] [--output]"
 )
-def get_event(keptn: Remote, output: str, **query: Any) -> str:
+def get_event(keptn: Remote, output: str, num_of_pages: int, **query: str) -> str:
     """Show the events of a type, or all, the newest first."""
-    found = keptn.entries(DATASTORE, "events", **query)
+    query |= {"keptnContext": query.pop("keptn_context"), "pageSize": query.pop("page_size")}
+    found = keptn.entries(DATASTORE, "events", num_of_pages, **query)
     one_or_all = found[0] if len(found) == 1 else found
     return document(one_or_all, output) if found else "No event returned"
 
 
-@_word("trigger sequence", NAME, *RUN, STAGE, many("--data", "Input, such as a.b=5."))
+@_word(f"trigger sequence NAME {_RUN} --stage [--data]")
 def sequence(keptn: Remote, data: tuple[str, ...], *, as_json: bool, **at: str) -> str:
     """Trigger the sequence NAME."""
     return _told(triggering.trigger(keptn, triggering.unfold(data), **at), as_json=as_json)
 
 
-@_word(
-    "trigger delivery",
-    *(*RUN, SOME_STAGE),
-    needed("--image", "Image to deliver, with its tag."),
-    many("--values", "More values, such as replicas=2."),
-    maybe("--sequence name", "Name of the sequence.", default="delivery"),
-)
+@_word(f"trigger delivery {_RUN} [--stage] --image [--values] [--sequence]")
 def delivery(
     keptn: Remote, image: str, values: tuple[str, ...], *, as_json: bool, **at: str
 ) -> str:
@@ -177,19 +141,13 @@ def delivery(
     return _told(context, as_json=as_json)
 
 
-@_word(
-    "trigger evaluation",
-    *(*RUN, STAGE),
-    maybe("--timeframe", "Length of the time to be looked at, such as 5m."),
-    maybe("--start", "Its begin in UTC, such as 2026-01-31T11:59:59."),
-    maybe("--end", "Its end, in place of its length."),
-)
+@_word(f"trigger evaluation {_RUN} --stage [--timeframe] [--start] [--end]")
 def evaluation(keptn: Remote, *, as_json: bool, **given: str) -> str:
     """Trigger the evaluation of a time; without flags, of the last five minutes."""
     return _told(triggering.evaluate(keptn, **given), as_json=as_json)
 
 
-@_word("send event", needed("-f --file", "The event, as JSON.", type=FILE))
+@_word("send event --file")
 def send_event(keptn: Remote, file: Path) -> str:
     """Send the event in a file as it is."""
     try:
@@ -210,11 +168,11 @@ def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:
 
 for _state in _STATES:
     for _words in (f"sequence {_state}", f"{_state} sequence"):
-        _word(_words, PROJECT, CONTEXT, SOME_STAGE)(control)
+        _word(f"{_words} --project --keptn-context [--stage]")(control)
 
 
-@commands.word("import", *COPIED, asking=partial(remote.asking, remote.live))
-@commands.word("export", *COPIED, asking=partial(remote.asking, remote.embedded))
+@commands.word("import PROJECT [FOLDER] [--force]", partial(remote.asking, remote.live))
+@commands.word("export PROJECT [FOLDER] [--force]", partial(remote.asking, remote.embedded))
 def copy(keptn: Remote, project: str, folder: str, *, force: bool) -> str:
     """Copy PROJECT into FOLDER, or ./PROJECT: import that of the live Keptn, export our plane's."""
     found, home = moving.read(keptn, project), folder or project
