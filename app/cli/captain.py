@@ -18,7 +18,7 @@ from app.errors import Permanent
 
 _GIT = "[--git-remote-url] [--git-user] [--git-token]"
 _RUN = "--project --service [--labels] [--json]"
-_STATES = frozenset({"abort", "pause", "resume"})
+_STATES = ("abort", "pause", "resume")
 commands = Words("keptn")
 _word = partial(commands.word, asking=remote.asking)
 
@@ -159,8 +159,7 @@ def send_event(keptn: Remote, file: Path) -> str:
 
 def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:
     """Abort, pause or resume the sequences of a Keptn context, in all stages or one."""
-    words = click.get_current_context().command_path.split()
-    (state,) = _STATES.intersection(words)
+    (state,) = {*_STATES} & {*click.get_current_context().command_path.split()}
     body = {"state": state, "stage": stage}
     keptn.ask("POST", path(f"{CONTROL}/sequence", project, keptn_context, "control"), body)
     return f"Asked to {state} {keptn_context}"
@@ -174,7 +173,7 @@ for _state in _STATES:
 @commands.word("import PROJECT [FOLDER] [--force]", partial(remote.asking, remote.live))
 @commands.word("export PROJECT [FOLDER] [--force]", partial(remote.asking, remote.embedded))
 def copy(keptn: Remote, project: str, folder: str, *, force: bool) -> str:
-    """Copy PROJECT into FOLDER, or ./PROJECT: import that of the live Keptn, export our plane's."""
+    """Copy a project into a folder: `import` from the live Keptn, `export` from the plane here."""
     found, home = moving.read(keptn, project), folder or project
     said = moving.write(found, Path(home), force=force)
     return f"{said}\nto serve it: firstmate serve {home} --project {project}"

@@ -55,6 +55,10 @@ class Words(click.Group):
         """Find `project` for `projects`."""
         return super().get_command(ctx, cmd_name.removesuffix("s"))
 
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002 - click's way
+        """What may follow."""
+        return ", ".join(self.commands)
+
     def word(
         self, usage: str, asking: Callable[[], AbstractContextManager[Any]]
     ) -> Callable[[Command], Command]:
@@ -69,8 +73,7 @@ class Words(click.Group):
 
             group: click.Group = self
             for one in groups:
-                made = Words(one, help=f"What to {one}.")
-                group = cast("click.Group", group.commands.setdefault(one, made))
+                group = cast("click.Group", group.commands.setdefault(one, Words(one)))
             group.add_command(click.Command(name, None, call, params, command.__doc__))
             return command
 

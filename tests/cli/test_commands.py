@@ -101,6 +101,32 @@ def answering(reply: str) -> Iterator[str]:
             thread.join()
 
 
+def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal) -> None:
+    told = terminal.run("auth")
+
+    assert told.exit_code == 0
+    assert told.output.startswith("Successfully authenticated against the Keptn cluster http://127")
+
+
+def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Terminal) -> None:
+    words = ("trigger", "evaluation", *SCOPE, "--start", "2026-01-31T11:59:59", "--timeframe", "5m")
+
+    context = json_of(terminal.run(*words, "--json").output)["keptnContext"]
+
+    of_run = ("--project", "botkube", "--keptn-context", context)
+    told = terminal.run("get", "event", "sh.keptn.event.production.evaluation.triggered", *of_run)
+    assert json.loads(told.output)["data"]["evaluation"] == {
+        "start": "2026-01-31T11:59:59",
+        "timeframe": "5m",
+    }
+
+
+def test_help_lists_our_commands_and_those_of_keptn(terminal: Terminal) -> None:
+    listed = terminal.run("--help").output.partition("Commands:")[2].split()
+
+    assert {"serve", "why", "auth", "add-resource", "trigger", "abort"} <= {*listed}
+
+
 def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
     run = terminal.answered()
 
