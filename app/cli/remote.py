@@ -55,7 +55,7 @@ class Remote(KeptnApi):
     ) -> dict[str, Any]:
         """The JSON object that is answered, with the key that it `wants`; none is an empty one."""
         url, sent = f"{self.place.base}/{path}", None if body is None else json.dumps(body)
-        headers = self._headers() | {"content-type": "application/json"}
+        headers = {"x-token": self.place.token, "content-type": "application/json"}
         reply = self._run(
             self._outbound.request(method, url, headers=headers, params=params, content=sent)
         )
