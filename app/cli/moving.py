@@ -4,6 +4,7 @@ That is what people wrote: shipyard, services, the resources of all levels. Runs
 and Keptn's own `metadata.yaml` stay behind.
 """
 
+from functools import partial
 from pathlib import Path
 
 from app.cli.remote import Level, Remote
@@ -25,10 +26,8 @@ def read(keptn: Remote, project: str) -> Found:
     Raises:
         FirstmateError: there is no such project, it has no shipyard, or it cannot be read.
     """
-    found = {
-        level: {uri: content for uri, content in keptn.files(level) if uri != OWN}
-        for level in keptn.levels(project)
-    }
+    levels = keptn.levels(project)
+    found = {level: dict(keptn.files(level, partial(_own, level, levels))) for level in levels}
     if SHIPYARD not in found.get((project,), {}):
         raise Permanent(f"no project {project} with a {SHIPYARD} at {keptn.place.base}")
     return found
@@ -55,6 +54,12 @@ def write(found: Found, folder: Path, *, force: bool) -> str:
             (folder / place).write_bytes(content)
     count = sum(map(len, found.values())) - len(told)
     return "\n".join([*told, f"{count} files on {len(found)} levels are in {folder}"])
+
+
+def _own(level: Level, levels: list[Level], uri: str) -> bool:
+    """Whether people wrote it on this level; what a service has is listed in its stage again."""
+    folder = uri.removeprefix("services/").partition("/")[0]
+    return uri != OWN and not (level[1:] and (*level, folder) in levels)
 
 
 def _place(level: Level, uri: str) -> str:

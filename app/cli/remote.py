@@ -115,12 +115,12 @@ class Remote(KeptnApi):
                 found += [at, *((*at, one["serviceName"]) for one in stage["services"])]
         return found
 
-    def files(self, level: Level) -> Iterator[tuple[str, bytes]]:
-        """The name and content of each resource of a level."""
+    def files(self, level: Level, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+        """The name and content of each resource of a level whose name is wanted."""
         kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
         event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
         for uri in self._run(self.listed(event, kind)):
-            if found := self._run(self.read(event, uri, kind, "")):
+            if wanted(uri) and (found := self._run(self.read(event, uri, kind, ""))):
                 yield uri, found.content
 
     def write(self, level: Level, uri: str, content: bytes) -> None:

@@ -109,9 +109,11 @@ def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal)
 
 
 def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Terminal) -> None:
-    words = ("trigger", "evaluation", *SCOPE, "--start", "2026-01-31T11:59:59", "--timeframe", "5m")
+    scope = (*SCOPE[:-1], "nobody-answers")
+    times = ("--start", "2026-01-31T11:59:59", "--timeframe", "5m")
 
-    context = json_of(terminal.run(*words, "--json").output)["keptnContext"]
+    triggered = terminal.run("trigger", "evaluation", *scope, *times, "--json")
+    context = json_of(triggered.output)["keptnContext"]
 
     of_run = ("--project", "botkube", "--keptn-context", context)
     told = terminal.run("get", "event", "sh.keptn.event.production.evaluation.triggered", *of_run)

@@ -18,6 +18,7 @@ from tests.strict.client import StrictKeptn
 FILES = {
     ("", "", "shipyard.yaml"): json.dumps(SHIPYARD),
     ("", "", "job/config.yaml"): "apiVersion: v2\nactions: []\n",
+    ("", "", "dev/notes.md"): "a folder called as a stage",
     ("dev", "", "slo.yaml"): "dev",
     ("dev", "hello", "job/config.yaml"): "apiVersion: v2\nactions: []\n",
     ("dev", "hello", "a b/ü&+%.txt"): "odd name",
@@ -40,6 +41,8 @@ def project(strict: StrictKeptn) -> str:
         strict.resource(content, name, stage, service, uri=uri)
     strict.resource("of Keptn", name, "dev", uri="metadata.yaml")
     strict.resource("", name, "prod", "idle", uri="metadata.yaml")
+    for once_more in ("hello/job/config.yaml", "services/hello/job/config.yaml"):
+        strict.resource("as the stage's branch has it", name, "dev", uri=once_more)
     return name
 
 
@@ -57,6 +60,7 @@ def test_a_project_is_imported_whole(terminal: Terminal, project: str, tmp_path:
     assert files_in(tmp_path / "copy") == {
         "shipyard.yaml": json.dumps(SHIPYARD),
         "job/config.yaml": "apiVersion: v2\nactions: []\n",
+        "dev/notes.md": "a folder called as a stage",
         "stages/dev/slo.yaml": "dev",
         "stages/dev/services/hello/job/config.yaml": "apiVersion: v2\nactions: []\n",
         "stages/dev/services/hello/a b/ü&+%.txt": "odd name",
