@@ -17,6 +17,9 @@ NAMES = (
     "child ended",
     "exit seen",
     "container found",
+    "files shelved",
+    "job created",
+    "job found",
 )
 """In the order of a run. `forked` and `child ended` are reached in the supervisor, `sent` in the
 HTTP client, between a request's last byte and its reply."""

@@ -47,24 +47,26 @@ class Courier(Carrier):
     def _due(self, now: float, limit: int) -> Iterable[tuple[Lane, Letter]]:
         """Those never tried come first, so that one that always fails delays no other for long."""
         reader, heads = self._ledger.reader, dict[Lane, tuple[float, int]]()
-        for letter_id, run, due, context in rows.first_notices(reader, self.name, WINDOW):
+        for letter_id, run, due, context in rows.first_notices(reader, self.name, now, WINDOW):
             heads.setdefault(context or run, (due, letter_id))
         waiting = sorted((head, lane) for lane, head in heads.items() if lane not in self._carrying)
         due_now = [(lane, head[1]) for head, lane in waiting if head[0] <= now]
-        for lane, letter_id in due_now[: min(limit, self._allowance(now))]:
+        for lane, letter_id in due_now[: min(limit, self._allowance())]:
             yield lane, rows.letter(reader, letter_id)
 
-    def _allowance(self, now: float) -> int:
+    def _allowance(self) -> int:
         """How many may go now; when none may, the channel is left alone until one may."""
         if not (rate := self._notifier.channel.rate_limit):
             return AT_ONCE
-        free = rate.messages - sum(begun > now - rate.seconds for begun in self._begun)
+        since = self._clock.tick() - rate.seconds
+        free = rate.messages - sum(begun > since for begun in self._begun)
         if not free:
             self._not_before = max(self._not_before, self._begun[0] + rate.seconds)
         return free
 
     async def _advance(self, letter: Letter) -> None:
-        self._begun.append(now := self._clock.now())
+        self._begun.append(self._clock.tick())
+        now = self._clock.now()
         missed, self._missed = self._missed, 0
         try:
             await self._notifier.deliver(letter.body, missed)

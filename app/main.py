@@ -143,9 +143,19 @@ class Service:
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
-        served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
+        second = ops.create(self._river.metrics, self._obstacle)
+        served = [(door.app(settings.max_event_bytes), self.door), (second, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
+
+    async def _obstacle(self) -> str:
+        """Why no event can be accepted now; empty when it can."""
+        if self.stopping:
+            return "stopping"
+        try:
+            await self._river.ledger.write(lambda _: None, urgent=False)
+        except LedgerFull as error:
+            return str(error)
+        return ""
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings
@@ -162,16 +172,12 @@ class Service:
         return Plane(plane, self._clock)
 
     def _endpoint(self) -> Endpoint:
-        """How answers go back: our own plane, else the API, else the distributor."""
+        """How answers go back: to our own plane, if there is one."""
         settings = self.settings
         if self.plane:
             base, secret = f"{serving.url(self._plane_socket)}/api", token(settings.data_dir)
             return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
-        if settings.keptn_api_endpoint:
-            base = settings.keptn_api_endpoint
-            return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
-        base = settings.keptn_distributor_url
-        return Endpoint(base, f"{base}/event", final=False)
+        return endpoint_for(settings)
 
     def _describe(self) -> None:
         """Tell the commands, through the lock's file, where everything is."""
@@ -255,6 +261,15 @@ def _heed_signals(service: Service) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, heed)
+
+
+def endpoint_for(settings: Settings) -> Endpoint:
+    """How the Keptn that is configured is reached: its API, else the distributor."""
+    if settings.keptn_api_endpoint:
+        base = settings.keptn_api_endpoint
+        return Endpoint(base, f"{base}/v1/event", final=True, token=settings.api_token)
+    base = settings.keptn_distributor_url
+    return Endpoint(base, f"{base}/event", final=False)
 
 
 def routes_for(settings: Settings, outbound: Outbound) -> Routes:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app import masking
 from app.clock import Clock
@@ -32,6 +32,9 @@ from app.settings import Settings, comma_list
 from app.tasks.image import Supplies
 from app.tasks.secrets import Secrets
 from app.tracing import Tracer
+
+if TYPE_CHECKING:
+    from app.engines.kubernetes.client import Cluster
 
 
 class Captain(Keptn, Source, Protocol):
@@ -120,16 +123,26 @@ def _uses_kubernetes(settings: Settings) -> bool:
     return asked == "kubernetes" or (settings.in_cluster and asked == "auto")
 
 
-def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
+def cluster_for(settings: Settings, clock: Clock) -> "tuple[Cluster, Site]":
+    """Where Jobs are made, and what the operator decides for all of them.
+
+    Raises:
+        Permanent: no cluster is known, or a part of us or of the settings is missing.
+    """
     try:
-        from app.engines.kubernetes import client, engine, flight  # noqa: PLC0415 - slow to import
+        from app.engines.kubernetes import client  # noqa: PLC0415 - slow to import
     except ImportError:
         raise Permanent("Kubernetes Jobs need an extra: install keptn-firstmate[k8s]") from None
+    site = _site(settings)
+    return client.Cluster(_access(settings), clock), site
+
+
+def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
+    cluster, site = cluster_for(settings, clock)
+    from app.engines.kubernetes import engine, flight  # noqa: PLC0415 - as above
+
     patience = flight.Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
-    cluster = client.Cluster(_access(settings), clock)
-    return engine.KubernetesEngine(
-        cluster, clock, settings.data_dir / "jobs", _site(settings), patience
-    )
+    return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site, patience)
 
 
 def _access(settings: Settings) -> Access:
@@ -146,9 +159,14 @@ def _access(settings: Settings) -> Access:
     return Access(settings.kubernetes_api_url or url, *found)
 
 
-def _site(settings: Settings) -> Site:
+def own_namespace(settings: Settings) -> str:
+    """That of our pod; empty outside of a cluster."""
     mounted = settings.service_account_path / "namespace"
-    own = mounted.read_text().strip() if mounted.is_file() else ""
+    return mounted.read_text().strip() if mounted.is_file() else ""
+
+
+def _site(settings: Settings) -> Site:
+    own = own_namespace(settings)
     namespaces = comma_list(settings.job_namespace) or (own or "default",)
     quantities = {
         "limits": {

@@ -6,7 +6,10 @@ When a run may start, and how many at a time, is decided in `app.worker`; what a
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 from app.core import Core
 from app.engines.contract import Ended, Engine, Origin
@@ -150,7 +153,7 @@ class Runner:
         elif self.stopping:
             raise Stopping
         elif errand.cancelled:
-            return errored("cancelled", f"Task '{task.name}' was not launched: {errand.cancelled}")
+            return _cancelled(task, errand)
         else:
             outcome = await self._launch(errand, place, task)
         errand.current = ""
@@ -167,6 +170,8 @@ class Runner:
             work = await image.work(task, errand.event, origin, self._supplies)
             if self.stopping:
                 raise Stopping
+            if errand.cancelled:
+                return _cancelled(task, errand)
             row = await self._lifecycle.launch(errand.run, place, key, task.name)
             errand.done[place] = row
             begun, limit = self._clock.tick(), _limit(errand, row, task)
@@ -190,11 +195,19 @@ class Runner:
     def _notes(self, config: JobConfig, actions: tuple[int, ...]) -> str:
         """What else the author of the file should hear of."""
         tasks = [task for index in actions for task in config.actions[index].tasks]
-        used = {key for task in tasks for key in task.model_dump(by_alias=True, exclude_unset=True)}
-        unheeded = sorted(used & self._engine.without_effect)
+        used = [task.model_dump(by_alias=True, exclude_unset=True) for task in tasks]
+        unheeded = sorted({*chain.from_iterable(map(_keys, used))} & self._engine.without_effect)
         note = f"Without effect on this engine: {', '.join(unheeded)}\n" if unheeded else ""
         old = f"The job config has an old format, {config.upgraded}\n" if config.upgraded else ""
         return note + old
+
+
+def _keys(part: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys of a part of a file, and of the parts in it, as paths."""
+    for key, value in part.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:
@@ -208,6 +221,10 @@ def worst(outcomes: list[Outcome]) -> Outcome:
     reason = outcomes[badness.index(min(badness))].reason
     data = {key: value for one in outcomes for key, value in one.data.items()}
     return Outcome(status, result, message, reason, data)
+
+
+def _cancelled(task: Task, errand: Errand) -> Outcome:
+    return errored("cancelled", f"Task '{task.name}' was not launched: {errand.cancelled}")
 
 
 def _told(task: Task, ended: list[Outcome]) -> Outcome:

@@ -101,10 +101,10 @@ class Carrier(abc.ABC):
 
     def _pick_up(self) -> None:
         """Start what is due, within the limit; while the destination fails, one at a time."""
-        now, busy, limit = self._clock.now(), len(self._carrying), self._limit
-        if busy >= limit or now < self._not_before:
+        busy, limit = len(self._carrying), self._limit
+        if busy >= limit or self._clock.tick() < self._not_before:
             return
-        for lane, letter in self._due(now, limit + busy):
+        for lane, letter in self._due(self._clock.now(), limit + busy):
             if lane not in self._carrying and len(self._carrying) < limit:
                 task = asyncio.create_task(self._carry(lane, letter), name=f"send {letter.kind}")
                 self._carrying[lane] = task
@@ -113,10 +113,10 @@ class Carrier(abc.ABC):
         """Until when there is nothing to do; a destination that rests is not even looked at."""
         if len(self._carrying) >= self._limit:
             return None
+        if (rest := self._not_before - self._clock.tick()) > 0:
+            return rest
         now = self._clock.now()
-        if now < self._not_before:
-            return self._not_before - now
-        due = rows.next_due(self._ledger.reader, self.name)
+        due = rows.next_due(self._ledger.reader, self.name, now)
         # What is due is under way, or waits for its lane's earlier letter; others may come due.
         return None if due is None else max(due - now, 0.0) or self._clock.first_delay
 
@@ -139,7 +139,7 @@ class Carrier(abc.ABC):
 
     def _rest(self, error: Exception) -> float:
         """The destination fails: leave it alone for a while; until when."""
-        now = self._clock.now()
+        now = self._clock.tick()
         if now >= self._resting_until:  # what was under way together fails together: counted once
             self._failures += 1
             if self._failures == 1:
@@ -148,7 +148,7 @@ class Carrier(abc.ABC):
         pause = asked or self._clock.backoff(self._failures)
         self._resting_until = max(self._resting_until, now + pause)
         self._not_before = max(self._not_before, self._resting_until)
-        return self._resting_until
+        return self._clock.now() + self._resting_until - now
 
 
 class Sender(Carrier):

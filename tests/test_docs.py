@@ -1,5 +1,6 @@
 """What the docs say of keys, settings and differences is held against the models."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.jobconfig.differences import DIFFERENCES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "moving-from-job-executor.md").read_text()
-VERDICTS = {"same", "better", "different", "not needed", "with Kubernetes", "ours"}
+VERDICTS = {"same", "better", "different", "not needed", "ours"}
+CHART = json.loads(Path(__file__).with_name("job_executor_chart.json").read_text())["values"]
 SETTINGS = [
     "API_PROXY_MAX_PAYLOAD_BYTES_KB",
     "ALLOWED_IMAGE_LIST",
@@ -95,6 +97,16 @@ def test_what_is_said_to_be_served_is_a_setting_here_and_the_rest_is_not() -> No
     }
 
     assert served == ours & set(SETTINGS)
+
+
+def test_every_value_of_job_executors_chart_stands_in_the_table() -> None:
+    assert sorted(table("value of its chart")) == sorted(CHART)
+
+
+def test_no_value_of_the_chart_goes_without_a_word_on_what_takes_its_place() -> None:
+    below = PAGE.partition("| value of its chart |")[2].partition("\n\n")[0]
+
+    assert not re.findall(r"^\| `[^`]+` \| [^|]+ \| *\|$", below, re.MULTILINE)
 
 
 @pytest.mark.parametrize("heading", ["key", "variable of job-executor", "value of its chart"])

@@ -1,5 +1,6 @@
 """A pinned plan is done action by action, task by task, on real processes; and what comes of it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.naming import Place, launch_key
 from app.results import TAIL_CHARACTERS, Defaults
 from app.running import worst
 from tests.errands import Bench, Json, ScriptedEngine, action, task
-from tests.ship import InstantEngine
+from tests.ship import InstantEngine, eventually
 from tests.tasks.shelf import Shelf, supplies
 
 FIRST = Place(0, 0)
@@ -131,6 +132,14 @@ async def test_keys_without_effect_are_named_once(bench: Bench) -> None:
     assert outcome.message.count("Without effect") == 1
 
 
+async def test_a_key_within_a_key_may_be_the_one_without_effect(core: Core) -> None:
+    bench = Bench(core, InstantEngine())
+    bench.engine.without_effect = frozenset({"resources.requests"})
+    one = task("true", resources={"requests": {"cpu": "1"}, "limits": {"cpu": "1"}})
+    outcome = await bench.outcome(one)
+    assert outcome.message.endswith("Without effect on this engine: resources.requests\n")
+
+
 @pytest.mark.parametrize(
     ("more", "cause"),
     [
@@ -208,6 +217,20 @@ async def test_a_cancelled_run_launches_nothing_more(core: Core) -> None:
     outcome = await bench.perform(errand)
     assert (outcome.reason, engine.launched) == ("cancelled", [])
     assert "Keptn is no longer interested" in outcome.message
+
+
+async def test_nothing_is_launched_for_a_run_that_was_cancelled_while_its_files_were_read(
+    core: Core,
+) -> None:
+    engine, shelf = InstantEngine(), Shelf({("service", "a"): b""})
+    bench = Bench(core, engine, supplies=supplies(shelf))
+    errand = await bench.plan(action("Act", task("true", files=["a"])))
+    shelf.open.clear()
+    performing = asyncio.create_task(bench.perform(errand))
+    await eventually(lambda: bool(shelf.asked))
+    await bench.runner.cancel(errand, "Keptn is no longer interested")
+    shelf.open.set()
+    assert ((await performing).reason, engine.launched) == ("cancelled", [])
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,18 @@ async def test_while_the_destination_fails_one_letter_goes_at_a_time(
         await eventually(lambda: len(set(wire.sent)) == 22)
 
 
+async def test_a_clock_that_is_set_back_keeps_no_letter_waiting(
+    core: Core, wire: Wire, clock: FastClock
+) -> None:
+    wire.fail = lambda _: NotSent("away")
+    await answered(core, 1)
+    async with sending(core, wire):
+        await eventually(lambda: len(wire.sent) >= 2)
+        clock.skip(-86400)
+        wire.fail = lambda _: None
+        await eventually(lambda: len(set(wire.sent)) == 2)
+
+
 async def test_what_was_accepted_without_proof_is_sent_again_until_it_is_there(
     core: Core, wire: Wire
 ) -> None:

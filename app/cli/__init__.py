@@ -88,15 +88,25 @@ def logs(run: str, follow: bool) -> None:  # noqa: FBT001 - click's way
 
 @main.command()
 @click.argument("files", nargs=-1, type=FILE)
+@click.option("--cluster", is_flag=True, help="Check the cluster and the Keptn of the service.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @as_json
-def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> None:  # noqa: FBT001 - click's way
+def check(files: tuple[Path, ...], cluster: bool, strict: bool, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
     from app.cli import checking  # noqa: PLC0415 - see above
 
-    found = checking.check(files)
+    if cluster and files:
+        raise click.UsageError("--cluster looks at what is around the service, and at no FILES")
+    found: list[Any]
+    if cluster:
+        from app.cli import clustering  # noqa: PLC0415 - see above
+
+        found = clustering.check()
+    else:
+        found = checking.check(files)
     click.echo(checking.report(found, as_json=as_json), nl=False)
-    raise SystemExit(int(any(strict or one.severity == "error" for one in found)))
+    grave = ("error", "warning") if strict else ("error",)
+    raise SystemExit(int(any(one.severity in grave for one in found)))
 
 
 @main.command()

@@ -142,7 +142,7 @@ def check(files: Sequence[Path]) -> list[Finding]:
     return Check(needs_cmd=needs_cmd).findings(files or _project(Path()))
 
 
-def report(findings: Iterable[Finding], *, as_json: bool) -> str:
+def report(findings: Iterable[NamedTuple], *, as_json: bool) -> str:
     """A line for each, or one JSON list."""
     if as_json:
         return json.dumps([one._asdict() for one in findings], indent=2) + "\n"

@@ -1,14 +1,14 @@
 """The second port: /health, /ready and /metrics, and nothing that changes anything."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Response
 
 from app.metrics import Metrics
 
 
-def create(metrics: Metrics, is_ready: Callable[[], bool]) -> FastAPI:
-    """The web application of the second port."""
+def create(metrics: Metrics, obstacle: Callable[[], Awaitable[str]]) -> FastAPI:
+    """The web application of the second port; `obstacle` tells why no event can be accepted."""
     app = FastAPI(title="Firstmate's operations", openapi_url=None)
 
     @app.get("/health")
@@ -19,10 +19,9 @@ def create(metrics: Metrics, is_ready: Callable[[], bool]) -> FastAPI:
     @app.get("/ready")
     async def ready(response: Response) -> dict[str, str]:
         """Ready when events can be accepted."""
-        if is_ready():
-            return {"status": "OK"}
-        response.status_code = 503
-        return {"status": "stopping"}
+        if why := await obstacle():
+            response.status_code = 503
+        return {"status": why or "OK"}
 
     @app.get("/metrics")
     async def figures() -> Response:

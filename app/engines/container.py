@@ -97,6 +97,7 @@ class ContainerEngine(LocalEngine):
     name = "container"
     without_effect = frozenset(
         {"ttlSecondsAfterFinished", "annotations", "namespace", "serviceAccount", "pod"}
+        | {"resources.requests", "securityContext.runAsNonRoot", "securityContext.procMount"}
     )
 
     def __init__(self, cli: Cli, folder: Path, clock: Clock, *, privileged: bool = False) -> None:

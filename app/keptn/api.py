@@ -10,6 +10,7 @@ import httpx
 
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
+from app.keptn.uniform import INTEGRATIONS, Integration
 from app.outbound import Outbound, Refused, Unclear, json_object
 
 
@@ -79,6 +80,15 @@ class KeptnApi:
             type=event_type,
             source=source,
         )
+
+    async def integrations(self) -> list[Integration]:
+        """All that are registered with Keptn, those that are gone for less than two days too."""
+        where = f"{self.endpoint.base}/controlPlane/v1/uniform/registration"
+        reply = await self._outbound.request("GET", where, headers=self._headers())
+        try:
+            return INTEGRATIONS.validate_json(reply.content)
+        except ValueError:
+            raise Unclear("uniform/registration: the reply is no list of integrations") from None
 
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from app.naming import Place
 
 Row = TypeVar("Row", "Run", "TaskRow", "Letter")
+_DUE = "iif(due > ?2 + 3600, ?2, due)"
+"""When a message is due at the time ?2; far in the future, if somebody has set the clock back."""
+
 _OPEN = "state IN ('ready', 'sending', 'sent')"
 
 
@@ -132,18 +135,18 @@ def due_letters(
 ) -> list[Letter]:
     """The messages that may go, or be looked up, now: of each run the first that is still open."""
     sql = (
-        f"SELECT * FROM outbox AS a WHERE destination = ? AND {_OPEN}"  # noqa: S608
-        " AND due <= ? AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
+        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {_OPEN} AND {_DUE} <= ?2"  # noqa: S608
+        " AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
         " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
-        " ORDER BY due LIMIT ?"
+        " ORDER BY due LIMIT ?3"
     )
     return _read(reader, Letter, sql, destination, now, limit)
 
 
-def next_due(reader: sqlite3.Connection, destination: str) -> float | None:
+def next_due(reader: sqlite3.Connection, destination: str, now: float) -> float | None:
     """When the next message of a destination is due."""
-    sql = f"SELECT min(due) FROM outbox WHERE destination = ? AND {_OPEN}"  # noqa: S608
-    return _figure(reader, sql, destination)
+    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {_OPEN}"  # noqa: S608
+    return _figure(reader, sql, destination, now)
 
 
 def oldest_waiting(reader: sqlite3.Connection) -> float | None:
@@ -157,11 +160,13 @@ def oldest_letter(reader: sqlite3.Connection, destination: str) -> float | None:
     return _figure(reader, sql, destination)
 
 
-def first_notices(reader: sqlite3.Connection, channel: str, limit: int) -> list[sqlite3.Row]:
+def first_notices(
+    reader: sqlite3.Connection, channel: str, now: float, limit: int
+) -> list[sqlite3.Row]:
     """The first open notices of a channel: id, run, due, and the run's context."""
-    sql = "SELECT outbox.id, run, due, context FROM outbox JOIN runs ON runs.id = run"
-    sql = f"{sql} WHERE destination = ? AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?"
-    return reader.execute(sql, (channel, limit)).fetchall()
+    sql = f"SELECT outbox.id, run, {_DUE}, context FROM outbox JOIN runs ON runs.id = run"  # noqa: S608
+    sql = f"{sql} WHERE destination = ?1 AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?3"
+    return reader.execute(sql, (channel, now, limit)).fetchall()
 
 
 def letter(reader: sqlite3.Connection, letter_id: int) -> Letter:
@@ -193,6 +198,6 @@ def _read(reader: sqlite3.Connection, kind: type[Row], sql: str, *values: object
     return [kind(**row) for row in reader.execute(sql, values)]
 
 
-def _figure(reader: sqlite3.Connection, sql: str, *values: str) -> float | None:
+def _figure(reader: sqlite3.Connection, sql: str, *values: str | float) -> float | None:
     found = reader.execute(sql, values).fetchone()[0]
     return None if found is None else float(found)

@@ -43,12 +43,12 @@ def measure(folder: Path) -> list[Figure]:
     with Program("-m", "tests.bench.quick_keptn", log=folder / "keptn.log") as keptn:
         floor = uvloop.run(_floor(keptn.said))
         with _connected(folder / "instant", keptn, "-m", "tests.bench.instant") as door:
-            instant = _rate(_drive(keptn, Order(door, config("true"), IN_FLIGHT, RATE_SECONDS)))
+            instant = _rate(drive(keptn, Order(door, config("true"), IN_FLIGHT, RATE_SECONDS)))
         with _connected(folder / "process", keptn) as door:
-            process = _rate(_drive(keptn, Order(door, config("true"), IN_FLIGHT, RATE_SECONDS)))
+            process = _rate(drive(keptn, Order(door, config("true"), IN_FLIGHT, RATE_SECONDS)))
         with _connected(folder / "jobs", keptn, MAX_RUNNING=str(JOBS)) as door:
             told = config("sh", "-c", TELL_TIME)
-            lives = _drive(keptn, Order(door, told, JOBS, JOB_TURN, JOB_SECONDS))
+            lives = drive(keptn, Order(door, told, JOBS, JOB_TURN, JOB_SECONDS))
     ended = [life["finished"] - life["ended"] for life in lives]
     begun = [life["started"] - life["accepted"] for life in lives]
     borders = Aim(50), Aim(300)
@@ -83,7 +83,8 @@ def _connected(data_dir: Path, keptn: Program, *arguments: str, **settings: str)
         yield places(data_dir)["door"]
 
 
-def _drive(keptn: Program, order: Order) -> list[Life]:
+def drive(keptn: Program, order: Order) -> list[Life]:
+    """Have the quick Keptn carry out an order; what came of each event."""
     reply = httpx.post(
         f"{keptn.said}/drive", content=as_request(order), timeout=90, trust_env=False
     )

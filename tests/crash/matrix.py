@@ -11,7 +11,9 @@ from typing import Any
 
 from tests.crash.killing import Kill
 from tests.crash.peers import TASK, Peer, PlanePeer, StrictPeer
+from tests.crash.sea import CARGO, LASTS, Sea
 from tests.crash.service import Service
+from tests.kube.client import KubeHost
 from tests.strict.client import StrictKeptn
 
 PATIENCE = 30.0
@@ -35,6 +37,10 @@ BOUNDARIES: dict[str, tuple[Kill, ...]] = {
     "container created": (Kill("container created"), Kill("container created", nth=2)),
     "container started": (Kill("container started"), Kill("container started", nth=2)),
     "container found": (Kill("container found"),),
+    "files shelved": (Kill("files shelved"), Kill("files shelved", nth=2)),
+    "job made": (Kill("job made"), Kill("job made", nth=2)),
+    "job created": (Kill("job created"), Kill("job created", nth=2)),
+    "job found": (Kill("job found"),),
     "second delivery": (Kill("second delivery"),),
     "job running": (Kill("job running"), Kill("job running", nth=2)),
 }
@@ -43,7 +49,16 @@ BOUNDARIES: dict[str, tuple[Kill, ...]] = {
 IN_CONTAINERS = ("container created", "container started", "container found")
 """Boundaries that only the container engine has; the first two are reached in its stand-in."""
 
-BEFORE = {"container found": (Kill("job running", children=True),)}
+IN_PROCESSES = ("files written", "forked", "child ended")
+"""Boundaries that the supervisor has, which a cluster does without."""
+
+IN_CLUSTERS = ("files shelved", "job made", "job created", "job found")
+"""Boundaries that only the engine `kubernetes` has; the second is reached in the double's API."""
+
+BEFORE = {
+    "container found": (Kill("job running", children=True),),
+    "job found": (Kill("job running"),),
+}
 """What has to happen first for a boundary to be reached at all."""
 
 
@@ -103,22 +118,27 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 class Round:
     """A sequence whose service is killed, perhaps often.
 
-    `transport` is sidecar, api or plane; `engine` process or container.
+    `transport` is sidecar, api or plane; `engine` process, container or kubernetes, and in a
+    cluster there is `weather`, see `tests.kube.weather`.
     """
 
     kills: tuple[Kill, ...]
     mode: Mode
     transport: str
     engine: str = "process"
+    weather: str = ""
 
     def __str__(self) -> str:
         kills = " then ".join(map(str, self.kills))
-        return f"{kills} - {self.mode.name} - {self.transport} - {self.engine}"
+        weather = f" in {self.weather}" * bool(self.weather)
+        return f"{kills} - {self.mode.name} - {self.transport} - {self.engine}{weather}"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a round came to; `lost`, `doubled` and `launched_twice` must be 0.
+    """What a round came to; `lost` to `leaks` must be 0.
+
+    `orphans` are Jobs that run on when all is answered, `leaks` planted secrets where none may be.
 
     `interrupted` says that the answer told of a task that the crash took along; in a `doubtful`
     round nothing could be asked, so that answers may have come twice.
@@ -133,21 +153,28 @@ class Result:
     interrupted: bool
     seconds: float
     note: str
+    orphans: int = 0
+    leaks: int = 0
 
     @property
     def survived(self) -> bool:
         """Whether nothing was lost and nothing done twice."""
-        return not (self.lost or self.doubled or self.launched_twice)
+        harm = self.lost, self.doubled, self.launched_twice, self.orphans, self.leaks
+        return not any(harm)
 
 
-def play(played: Round, keptn: StrictKeptn, channel: str) -> Result:
-    """Play a round from an empty folder to the last look; others may share Keptn and channel."""
+def play(played: Round, keptn: StrictKeptn, channel: str, host: KubeHost) -> Result:
+    """Play a round from an empty folder to the last look; others may share all that is given."""
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
-        service = Service(Path(name), played.engine, channel)
+        sea = Sea(host, played.weather) if played.engine == "kubernetes" else None
+        service = Service(Path(name), played.engine, channel, sea.cluster if sea else None)
         try:
-            return _Stage(played, keptn, service).play()
+            result = _Stage(played, keptn, service).play()
+            return sea.judge(result, service.traces()) if sea else result
         finally:
             service.close()
+            if sea:
+                sea.cluster.close()
 
 
 class _Stage:
@@ -163,7 +190,8 @@ class _Stage:
         self._peer = self._meet(keptn)
 
     def _meet(self, keptn: StrictKeptn) -> Peer:
-        config, mode = _config(self._files), self._round.mode
+        more = CARGO if self._round.engine == "kubernetes" else ""
+        config, mode = _config(self._files, more), self._round.mode
         if self._round.transport == "plane":
             return PlanePeer(self._service, config)
         peer = StrictPeer(keptn, self._service, config, self._round.transport)
@@ -182,7 +210,8 @@ class _Stage:
             self._kills += 1
         else:
             self._start()
-        ended = self._peer.await_end(PATIENCE) and self._service.await_quiet(PATIENCE)
+        patience = PATIENCE + LASTS.get(self._round.weather, 0.0)
+        ended = self._peer.await_end(patience) and self._service.await_quiet(patience)
         return self._judge(ended=ended, doubtful=self._service.doubtful())
 
     def _start(self, kill: Kill | None = None, holding: Path | None = None) -> None:
@@ -194,7 +223,7 @@ class _Stage:
             self._triggered = True
             self._peer.trigger()
         held = [file for file in map(_hold, self._files) if file.exists() and file != holding]
-        until = time.monotonic() + (PATIENCE if kill and kill.at == "container found" else 0.5)
+        until = time.monotonic() + (PATIENCE if kill and kill.at in BEFORE else 0.5)
         while held and self._service.alive and time.monotonic() < until:
             time.sleep(0.02)
         if self._service.alive:
@@ -250,14 +279,14 @@ class _Stage:
         return lost
 
 
-def _config(files: list[Path]) -> str:
+def _config(files: list[Path], more: str) -> str:
     """A job config whose tasks each write one line into their file, and may be held up."""
     tasks = "".join(
         f"""
       - name: {file.name}
         image: box:1
         cmd: [/bin/sh, -c]
-        args: ["echo x >> {file}; while [ -e {_hold(file)} ]; do sleep 0.02; done"]"""
+        args: ["echo x >> {file}; while [ -e {_hold(file)} ]; do sleep 0.02; done"]{more}"""
         for file in files
     )
     return f"""

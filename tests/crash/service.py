@@ -17,9 +17,11 @@ from app.ledger import guard
 from tests.crash import killing, start
 from tests.crash.killing import Kill
 from tests.engines import stand_in
+from tests.kube.client import RemoteKube
 
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["tests.crash.start"])  # half a second saved at every start
+# A second saved at every start.
+_FORKING.set_forkserver_preload(["tests.crash.start", "app.engines.kubernetes.engine"])
 _UNSETTLED = (
     "SELECT (SELECT count(*) FROM outbox WHERE state IN ('ready', 'sending', 'sent'))"
     " + (SELECT count(*) FROM runs WHERE state IN ('received', 'planned', 'running'))"
@@ -37,10 +39,13 @@ routes: [{{channels: [chat]}}]
 class Service:
     """Starts, kills and looks into services of one data folder, all behind the same door.
 
-    All that its sequence comes to is told to a `channel`, which has a URL.
+    All that its sequence comes to is told to a `channel`, which has a URL. Its Jobs, if it is to
+    make any, are in the `cluster`.
     """
 
-    def __init__(self, folder: Path, engine: str, channel: str) -> None:
+    def __init__(
+        self, folder: Path, engine: str, channel: str, cluster: RemoteKube | None = None
+    ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.environment: dict[str, str] = {}
@@ -55,6 +60,9 @@ class Service:
             "DOCKER_HOST": f"unix://{self._containers}",
             "ROUTES_FILE": str(folder / "routes.yaml"),
         }
+        if cluster:
+            account = cluster.account(folder / "account")
+            self._place |= {**account, "CLUSTER_CONTROL": cluster.control}
         # A bound socket that never listens keeps the port ours between two services.
         self._keeper = socket.socket()
         self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -121,6 +129,11 @@ class Service:
     def log(self) -> str:
         """All that the services had to say."""
         return (self.folder / "service.log").read_text()
+
+    def traces(self) -> str:
+        """All that the services have left on disk, their words included."""
+        files = [file for file in self.data_dir.rglob("*") if file.is_file()]
+        return self.log() + "".join(file.read_text("latin-1") for file in files)
 
     def close(self) -> None:
         """Leave nothing running."""

@@ -13,8 +13,9 @@ from concurrent.futures import as_completed
 from tests.crash.matrix import BOUNDARIES, Result
 from tests.crash.playing import any_rounds, stage
 
-COLUMNS = ("rounds", "kills", "lost", "doubled", "launched twice", "doubtful", "interrupted")
-HARMFUL = slice(2, 5)
+HARM = ("lost", "doubled", "launched twice", "orphans", "leaks")
+COLUMNS = ("rounds", "kills", *HARM, "doubtful", "interrupted")
+HARMFUL = slice(2, 2 + len(HARM))
 
 
 def main() -> int:
@@ -36,12 +37,14 @@ def main() -> int:
 def add_up(results: Iterable[Result]) -> dict[tuple[str, str], list[int]]:
     """The columns' sums for each boundary and mode, and for all.
 
-    A round counts for the boundary of its first kill; against the plane, for the mode `plane`.
+    A round counts for the boundary of its first kill; against the plane, for the mode `plane`;
+    in a cluster, for its weather.
     """
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(COLUMNS))
     for one in results:
         mode = "plane" if one.round.transport == "plane" else one.round.mode.name
-        harm = (one.lost, one.doubled, one.launched_twice)
+        mode = one.round.weather or mode
+        harm = (one.lost, one.doubled, one.launched_twice, one.orphans, one.leaks)
         figures = (1, one.kills, *harm, bool(one.doubtful), one.interrupted)
         for row in ((one.round.kills[0].at, mode), ("all", "")):
             sums[row] = [old + new for old, new in zip(sums[row], figures, strict=True)]

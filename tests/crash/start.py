@@ -24,6 +24,7 @@ from tests.notices.receiver import SECRET_PATH
 
 IN_SUPERVISOR = ("forked", "child ended")
 IN_CONTAINER_ENGINE = ("container created", "container started")
+IN_CLUSTER = ("job made",)
 ARMED_SUPERVISOR = "tests.crash.armed_supervisor"
 
 
@@ -35,7 +36,7 @@ def hurry() -> None:
 
 
 def arm(kill: Kill, data_dir: Path) -> None:
-    """Let the service, its supervisor, or its container engine end it at the boundary."""
+    """Let the service, its supervisor, its container engine or its cluster end it there."""
     if kill.at in IN_SUPERVISOR:
         jobs.PROGRAM = ARMED_SUPERVISOR
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,6 +46,10 @@ def arm(kill: Kill, data_dir: Path) -> None:
     if kill.at in IN_CONTAINER_ENGINE:
         state = Path(os.environ["DOCKER_HOST"].removeprefix("unix://"))
         (state / stand_in.ORDER).write_text(json.dumps({**asdict(kill), "service": os.getpid()}))
+        return
+    if kill.at in IN_CLUSTER:
+        order = {"pid": os.getpid(), "nth": kill.nth}
+        httpx.post(f"{os.environ['CLUSTER_CONTROL']}/kill", json=order, trust_env=False)
         return
 
     def die() -> None:

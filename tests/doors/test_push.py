@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import resource
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.ledger.guard import RESERVE_BYTES
 from tests.conftest import TRIGGERED, document
 from tests.doors.conftest import LARGEST, NO_KEPTN
 from tests.ship import CLOUDEVENT, Ship
@@ -153,6 +156,24 @@ async def test_401_without_the_right_token_and_nothing_is_kept(start: Callable[.
     for shown in ({"x-token": "planted"}, {"authorization": "Bearer planted"}):
         reply = await ship.http.post(ship.door, json=new(), headers={**CLOUDEVENT, **shown})
         assert reply.status_code == 202
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_it_is_not_ready_while_the_disk_has_no_room_for_new_events(
+    start: Callable[..., Ship], tmp_path: Path
+) -> None:
+    ship = start(**NO_KEPTN)
+    ready = f"{ship.ops}/ready"
+    assert (await ship.http.get(ready)).status_code == 200
+    (tmp_path / "data" / "reserve").unlink()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (RESERVE_BYTES // 2, hard))
+    try:
+        full = await ship.http.get(ready)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (full.status_code, full.json()) == (503, {"status": "the ledger's disk is full"})
+    assert (await ship.http.get(ready)).json() == {"status": "OK"}
 
 
 @pytest.mark.asyncio(loop_scope="function")

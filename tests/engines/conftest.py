@@ -15,8 +15,7 @@ import pytest
 
 from app.clock import Clock
 from app.engines.container import Cli, ContainerEngine, find_cli
-from app.engines.contract import Ended, Work
-from app.engines.local import LocalEngine
+from app.engines.contract import Ended, Engine, Work
 from app.engines.process import ProcessEngine
 from tests.engines import stand_in
 
@@ -30,6 +29,8 @@ class Yard:
 
     `cli` is the docker, podman or stand-in of a container engine.
     """
+
+    engine: Engine
 
     def __init__(self, folder: Path, cli: Cli | None = None, image: str = "box:1") -> None:
         self.folder = folder
@@ -48,7 +49,7 @@ class Yard:
         """What the job knows as /keptn."""
         return self.place / "keptn"
 
-    def restarted(self) -> LocalEngine:
+    def restarted(self) -> Engine:
         """A new engine, as a service has it after a restart."""
         self.engine = (
             ContainerEngine(self.cli, self.folder, Clock())
@@ -74,6 +75,10 @@ class Yard:
     def text(self, key: str = "") -> str:
         """What a job has printed."""
         return self.engine.logs(key or self.key).text()
+
+    def has_ended(self) -> bool:
+        """Whether the end is known to those who keep the job, whoever waits for it."""
+        return (self.place / "exit.json").exists()
 
     def told(self, name: str) -> str:
         """What the job wrote into one of its files."""
@@ -156,11 +161,20 @@ async def box_yard(tmp_path: Path, stand_in_cli: Cli) -> AsyncIterator[Yard]:
 
 
 @pytest.fixture(
-    params=["process", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("box", "real"))]
+    params=[
+        "process",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("box", "real", "kubernetes")),
+    ]
 )
 async def any_yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
     """Each engine in turn, on a folder whose supervisor may be killed."""
     folder = tmp_path / "jobs"
+    if request.param == "kubernetes":
+        from tests.kube.yard import in_cluster  # noqa: PLC0415 - its client is slow to import
+
+        async with in_cluster(folder, request.function.__name__) as yard:
+            yield yard
+        return
     if request.param == "process":
         yard = Yard(folder)
     elif request.param == "box":

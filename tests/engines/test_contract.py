@@ -1,4 +1,7 @@
-"""What every engine promises: over processes, over the stand-in's containers, over real ones."""
+"""What every engine promises: over processes, the stand-in's containers, real ones, Kubernetes.
+
+Which of it cannot hold in a cluster, and why, stands in `tests.kube.yard`.
+"""
 
 import asyncio
 import json
@@ -188,7 +191,7 @@ async def test_a_new_engine_can_cancel_what_the_old_one_launched(any_yard: Yard)
 
 async def test_an_end_that_nobody_waited_for_is_told_later(any_yard: Yard) -> None:
     job = any_yard.begin(*shell('echo r > "$KEPTN_RESULT_FILE"; exit 6'))
-    await eventually((any_yard.place / "exit.json").exists)
+    await eventually(any_yard.has_ended)
     job.cancel()
     await any_yard.restart()
     assert await any_yard.engine.attach(any_yard.key) == Ended(6, result=b"r\n")

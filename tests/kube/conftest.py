@@ -16,9 +16,11 @@ from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
 from tests.clocks import FastClock
 from tests.kube.plays import Play
-from tests.kube.server import Kube
+from tests.kube.server import TOKEN, Kube
 
 SITE = Site(namespaces=("jobs", "other"), init_image="firstmate:test")
+
+PLANTED = "planted-secret-of-a-user"
 
 
 class Harbour:
@@ -49,7 +51,7 @@ class Harbour:
         if play:
             self.kube.play(more.setdefault("image", f"image-{key}"), play)
         given = {"image": "alpine", "cmd": (), "args": (), "env": {}, "working_dir": ""}
-        work = Work(**{**given, "deadline": 300.0, **more})
+        work = Work(**{**given, "secrets": ("planted",), "deadline": 300.0, **more})
         return await self.engine.launch(key, work)
 
     def begin(self, play: Play | None = None, key: str = "", **more: Any) -> "asyncio.Task[Ended]":
@@ -71,9 +73,14 @@ class Harbour:
 
 
 @pytest.fixture
-async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+async def harbour(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Harbour]:
+    """A cluster with a Secret in it, of which nobody may ever see more than its name."""
     clock = FastClock(50)
     async with Kube(clock).running() as kube:
+        kube.secret("planted", PASSWORD=PLANTED)
         harbour = Harbour(kube, tmp_path, clock)
         yield harbour
         await harbour.engine.close()
+        kept = (file for file in (tmp_path / "jobs").rglob("*") if file.is_file())
+        texts = (kube.said(), caplog.text, *(file.read_text("latin-1") for file in kept))
+        assert not [word for word in (TOKEN, PLANTED) for text in texts if word in text]

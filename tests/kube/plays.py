@@ -16,7 +16,10 @@ from tests.kube.store import Object, Store
 
 @dataclass
 class Play:
-    """How a pod with some image fares; `gate` holds its container until it is set."""
+    """How a pod with some image fares; `gate` holds its container until it is set.
+
+    `seconds_in` names a variable that says for how long; who `tells_time` prints when it ended.
+    """
 
     starts_in: float = 0.0
     seconds: float = 0.0
@@ -32,6 +35,8 @@ class Play:
     gate: asyncio.Event | None = None
     last_words: bytes = b""
     condition_after: float = 1.0
+    seconds_in: str = ""
+    tells_time: bool = False
 
 
 @dataclass
@@ -136,7 +141,8 @@ class Controller:
         await self._pause(life, play.starts_in)
         self._container(life, "Running", {"running": {"startedAt": self.store.stamp()}})
         life.printed += play.output
-        await self._pause(life, play.seconds)
+        given = {one["name"]: one["value"] for one in spec["containers"][0]["env"]}
+        await self._pause(life, float(given.get(play.seconds_in) or play.seconds))
         if play.gate and not life.asked_to_end.is_set():
             await self._first(life.asked_to_end.wait(), play.gate.wait())
         if life.asked_to_end.is_set():
@@ -176,6 +182,8 @@ class Controller:
 
     async def _end(self, life: Life) -> None:
         play = life.play
+        if play.tells_time:
+            life.printed += f"{self.clock.now():.6f}\n".encode()
         if play.evicted:
             self._status(life, phase="Failed", reason="Evicted", message=play.evicted)
         else:
@@ -184,12 +192,18 @@ class Controller:
                 message = bytes(life.printed[-2048:]).decode(errors="replace")
             reason = play.reason or ("Error" if play.code else "Completed")
             self._terminated(life, play.code, reason, message)
+        await self._conclude(life, failed=bool(play.code or play.evicted))
+
+    async def _conclude(self, life: Life, *, failed: bool) -> None:
+        """What the Job's controller makes of it, some time after the container's end."""
         life.ended.set()
-        await self.clock.sleep(play.condition_after)
-        if play.code or play.evicted:
+        await self.clock.sleep(life.play.condition_after)
+        if failed:
             self._condition(life, "Failed", "BackoffLimitExceeded", "Job has reached the limit")
         else:
             self._condition(life, "Complete", "", "")
+        if life.asked_to_end.is_set():  # its Job went meanwhile
+            self.store.delete("pods", life.namespace, life.pod)
 
     def _terminated(self, life: Life, code: int, reason: str, message: str) -> None:
         state = {"exitCode": code, "reason": reason, "message": message}
@@ -225,7 +239,7 @@ class Controller:
         life.folder = Path(self.folder.name) / life.name
         parts = life.folder / "parts"
         parts.mkdir(parents=True)
-        (life.folder / "keptn").mkdir()
+        (life.folder / "keptn").mkdir(exist_ok=True)
         sources = next(one for one in spec["volumes"] if one["name"] == "files")["projected"]
         for source in sources["sources"]:
             one = source["configMap"]
@@ -238,17 +252,23 @@ class Controller:
             item = one["items"][0]
             content = base64.b64decode(found["binaryData"][item["key"]])
             (parts / item["path"]).write_bytes(content)
-        digest = spec["initContainers"][0]["args"][2]
-        try:
-            unpack.unpack(parts, life.folder / "keptn", digest)
-        except SystemExit as error:
-            state = {"terminated": {"exitCode": 1, "reason": "Error", "message": str(error)}}
+        words = await self._initiate(life, spec["initContainers"][0])
+        if words:
+            state = {"terminated": {"exitCode": 1, "reason": "Error", "message": words}}
             self._status(
                 life, phase="Failed", initContainerStatuses=[{"name": "files", "state": state}]
             )
             self._condition(life, "Failed", "BackoffLimitExceeded", "")
-            return False
-        return True
+        return not words
+
+    async def _initiate(self, life: Life, container: Object) -> str:
+        """Do what the init container does; the answer is what it says when it fails."""
+        assert life.folder
+        try:
+            unpack.unpack(life.folder / "parts", life.folder / "keptn", container["args"][2])
+        except SystemExit as error:
+            return str(error)
+        return ""
 
 
 def _unschedulable(text: str) -> Object:

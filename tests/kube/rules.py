@@ -8,7 +8,8 @@ from typing import Any
 
 import jsonschema_rs
 import kubernetes_validate  # type: ignore[import-untyped]
-import yaml
+
+from tests.deploy.manifests import role_rules
 
 Object = dict[str, Any]
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
@@ -17,7 +18,6 @@ VERSIONS = sorted(
     for one in SCHEMAS.glob("v*-local")
     if int(one.name.split(".")[1]) >= 27
 )
-ROLE = Path(__file__).with_name("role.yaml")
 
 _FILES = {"Job": "job-batch-v1.json", "ConfigMap": "configmap-v1.json"}
 _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
@@ -78,12 +78,12 @@ def _pod_faults(template: Object) -> list[str]:
 
 
 class Rights:
-    """A Role; `without` takes verbs away."""
+    """What the Role allows; `without` takes verbs away."""
 
-    def __init__(self, file: Path = ROLE) -> None:
+    def __init__(self) -> None:
         self.allowed = {
             (verb, resource)
-            for rule in yaml.safe_load(file.read_text())["rules"]
+            for rule in role_rules()
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }

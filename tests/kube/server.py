@@ -1,15 +1,17 @@
 """The double's API: what a kube-apiserver answers to the few calls that count, and its faults."""
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 
 from app.clock import Clock
-from tests.kube import rules
+from tests.kube import access, rules
 from tests.kube.plays import NAMESPACED, Controller, Life, Play
 from tests.kube.store import Change, Object, Store, selected
 
@@ -19,22 +21,27 @@ TOKEN = "planted-service-account-token"
 class Kube:
     """A cluster on loopback."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, nodes: type[Controller] = Controller) -> None:
         self.clock = clock
         self.store = Store(clock.now)
-        self.jobs = Controller(self.store, clock)
+        self.jobs = nodes(self.store, clock)
         self.rights = rules.Rights()
         self.token = TOKEN
         self.calls = Counter[tuple[str, str]]()
         self.refused = Counter[tuple[str, str]]()
         self.bodies: list[Object] = []
+        self.made: list[str] = []  # the Jobs, one name for every time that one was created
+        self.when_made: Callable[[], None] = lambda: None
         self.validating = True
         # The faults: what the next calls are answered, whose replies are lost, and what watches do.
         self.answers: list[tuple[int, Mapping[str, str]]] = []
+        self.every_second: tuple[int, Mapping[str, str]] | None = None  # of each verb and resource
         self.lost_replies = 0
         self.down = False
         self.mute = False
         self.closed: set[str] = set()  # namespaces without our Role
+        self.reviewing = True
+        self.denial = ""  # what an admission webhook says to every Job
         self.late = 0.0
         self.watches: set[web.StreamResponse] = set()
         self._transports: set[asyncio.Transport] = set()
@@ -44,6 +51,7 @@ class Kube:
     async def running(self) -> AsyncIterator["Kube"]:
         """Serve on a free port."""
         app = web.Application(client_max_size=1 << 23)
+        app.router.add_post(access.REVIEWS, partial(access.review, self))
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -68,6 +76,18 @@ class Kube:
     def all(self, plural: str) -> list[Object]:
         """All objects of a kind."""
         return [found for key, found in self.store.objects.items() if key[0] == plural]
+
+    def secret(self, name: str, namespace: str = "jobs", **values: str) -> None:
+        """Have a Secret there, which nobody but the kubelet may read."""
+        data = {key: base64.b64encode(text.encode()).decode() for key, text in values.items()}
+        metadata = {"name": name, "namespace": namespace}
+        self.store.create("secrets", {"kind": "Secret", "metadata": metadata, "data": data})
+
+    def said(self) -> str:
+        """All that anybody who may read the namespace, but for its Secrets, could have read."""
+        was = [change.object for change in self.store.history if change.plural != "secrets"]
+        now = [found for key, found in self.store.objects.items() if key[0] != "secrets"]
+        return json.dumps([self.bodies, was, now])
 
     def drop(self) -> None:
         """Break every connection at once."""
@@ -96,6 +116,8 @@ class Kube:
         verb = _verb(request, name)
         resource = f"{plural}/{sub}" if sub else plural
         self.calls[verb, resource] += 1
+        if self.every_second and self.calls[verb, resource] % 2:
+            self.answers.insert(0, self.every_second)
         if self.answers:
             status, headers = self.answers.pop(0)
             return _status(status, "as told by the test", headers)
@@ -132,23 +154,31 @@ class Kube:
         self, request: web.Request, verb: str, plural: str, namespace: str
     ) -> web.StreamResponse:
         if verb == "create":
-            return self._create(plural, namespace, await request.json())
+            is_dry = request.query.get("dryRun") == "All"
+            return self._create(plural, namespace, await request.json(), is_dry=is_dry)
         if verb == "watch":
             return await self._watch(request, plural, namespace)
         return self._list(request, plural, namespace)
 
-    def _create(self, plural: str, namespace: str, body: Object) -> web.Response:
-        self.bodies.append(body)
+    def _create(self, plural: str, namespace: str, body: Object, *, is_dry: bool) -> web.Response:
+        if not is_dry:
+            self.bodies.append(body)
         if body["metadata"].get("namespace") != namespace:
             return _status(400, "the namespace of the object does not match the request")
         if self.validating and (wrong := rules.faults(body)):
             return _status(422, f"{body['kind']} is invalid: {'; '.join(wrong)}")
+        if self.denial and plural == "jobs":
+            return _status(400 if "dry run" in self.denial else 403, self.denial)
+        if is_dry:
+            return web.json_response(body, status=201)
         try:
             made = self.store.create(plural, body)
         except KeyError:
             return _status(409, f'{plural} "{body["metadata"]["name"]}" already exists')
         if plural == "jobs":
+            self.made.append(made["metadata"]["name"])
             self.jobs.begin(made)
+            self.when_made()
         return web.json_response(made, status=201)
 
     def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:

@@ -1,75 +1,71 @@
 """The Role: each verb is needed for something that a test shows, and nothing else is asked for."""
 
 import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.engines.contract import Ended
-from app.errors import Permanent
-from tests.kube import rules
+from tests.kube import rules, test_engine, test_files, test_trouble
 from tests.kube.conftest import Harbour
-from tests.kube.plays import Play
-from tests.kube.server import TOKEN
-from tests.ship import eventually
 
 pytestmark = pytest.mark.slow
-FILES = {"a": b"x"}
-NEEDED = sorted(rules.Rights().allowed)
+
+PROOFS: dict[tuple[str, str], Callable[..., Awaitable[None]]] = {
+    ("create", "configmaps"): test_files.test_a_tasks_files_stand_below_keptn,
+    ("create", "jobs"): test_engine.test_a_launch_is_made_once_however_often_it_is_asked,
+    ("delete", "configmaps"): test_files.test_files_that_nobody_used_for_a_day_are_removed,
+    ("delete", "jobs"): test_trouble.test_cancelled_work_ends_before_it_is_told,
+    ("get", "pods/log"): test_engine.test_the_output_outlives_the_pod_until_it_is_forgotten,
+    ("list", "configmaps"): test_files.test_files_that_nobody_used_for_a_day_are_removed,
+    ("list", "events"): test_trouble.test_warnings_about_a_failed_pod_are_told,
+    ("list", "jobs"): test_engine.test_a_restart_attaches_what_runs_and_what_has_ended,
+    ("list", "pods"): test_engine.test_a_restart_attaches_what_runs_and_what_has_ended,
+    ("watch", "jobs"): test_engine.test_a_job_that_passes_costs_two_calls,
+    ("watch", "pods"): test_engine.test_a_job_that_passes_costs_two_calls,
+}
+"""The right, and the test that fails without it."""
+
+ENOUGH = 5.0
+"""Seconds after which a test that waits for what it may not see has failed; it takes less than one
+with the right."""
 
 
-@pytest.fixture(autouse=True)
-def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engines.kubernetes.mirror.SWEEP_SECONDS", 5.0)
+def test_there_is_a_proof_for_every_right_of_the_role() -> None:
+    assert PROOFS.keys() == rules.Rights().allowed
 
 
-async def _everything(harbour: Harbour) -> None:
-    """A voyage that needs every right; what is missing makes one of its claims untrue."""
-    kube = harbour.kube
-    assert await harbour.run(Play(code=3, output=b"told\n"), "one", files=FILES) == Ended(3)
-    assert harbour.text("one") == "told\n"
-    kube.lost_replies = 1
-    assert await harbour.run(Play(code=4), "two") == Ended(4)
-    stuck = await harbour.run(Play(failed_create="no account"), "three")
-    assert "no account" in stuck.detail
-    job = harbour.begin(Play(seconds=1000), "four")
-    await eventually(lambda: harbour.is_running("four"), 2)
-    kube.drop()
-    await harbour.engine.cancel("four")
-    assert await job == Ended(143, "cancelled")
-    await harbour.restart()
-    async with asyncio.timeout(5):
-        assert await harbour.engine.attach("two") == Ended(4)
-    assert kube.calls["list", "jobs"] <= 6, "listed at the start, and again after a break"
-    for name in list(kube.jobs.lives):
-        kube.jobs.delete("jobs", name)
-    harbour.clock.skip(2 * 86400)
-    await eventually(lambda: not kube.all("configmaps"), 2)
-
-
-async def test_with_the_role_all_goes_well_and_nothing_more_is_asked_for(harbour: Harbour) -> None:
-    await _everything(harbour)
-    assert not harbour.kube.refused
-    assert {right for right in harbour.kube.calls if right in harbour.kube.rights.allowed} == set(
-        NEEDED
-    )
-
-
-@pytest.mark.parametrize(("verb", "resource"), NEEDED, ids=lambda one: one.replace("/", "-"))
-async def test_without_one_verb_something_fails(harbour: Harbour, verb: str, resource: str) -> None:
-    harbour.kube.rights.without(verb, resource)
-    if (verb, resource) in {("create", "jobs"), ("create", "configmaps")}:
-        with pytest.raises(Permanent, match=rf'cannot create resource "{resource}" in "jobs"'):
-            await _everything(harbour)
-        return
-    with pytest.raises((AssertionError, Permanent, TimeoutError)):
-        await _everything(harbour)
-    assert harbour.kube.refused[verb, resource]
-
-
-async def test_no_secret_of_ours_is_in_any_object_or_text(
-    harbour: Harbour, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "proof", sorted(set(PROOFS.values()), key=str), ids=lambda one: one.__name__
+)
+async def test_with_the_role_nothing_more_is_asked_for(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, proof: Callable[..., Awaitable[None]]
 ) -> None:
-    await _everything(harbour)
-    texts = [repr(harbour.kube.bodies), repr(harbour.kube.store.objects), caplog.text]
-    texts += [path.read_text("latin-1") for path in (harbour.folder / "jobs").rglob("output")]
-    assert not any(TOKEN in text for text in texts)
+    await _play(proof, harbour, monkeypatch)
+    assert not harbour.kube.refused
+    assert not [right for right in harbour.kube.calls if "secrets" in right[1]]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        pytest.param(right, id=f"{' '.join(right)} - {PROOFS[right].__name__}")
+        for right in sorted(PROOFS)
+    ],
+)
+async def test_without_one_verb_a_named_test_fails(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, right: tuple[str, str]
+) -> None:
+    harbour.kube.rights.without(*right)
+    with pytest.raises(Exception):  # noqa: B017 - however it fails
+        await _play(PROOFS[right], harbour, monkeypatch)
+    assert harbour.kube.refused[right]
+
+
+async def _play(
+    test: Callable[..., Awaitable[None]], harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run another test of ours with what it asks for."""
+    given = {"harbour": harbour, "monkeypatch": monkeypatch}
+    async with asyncio.timeout(ENOUGH):
+        await test(**{name: given[name] for name in inspect.signature(test).parameters})

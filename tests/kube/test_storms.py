@@ -90,12 +90,31 @@ async def test_retry_after_is_heeded(harbour: Harbour) -> None:
     begun = harbour.clock.tick()
     await harbour.run(Play())
     assert harbour.clock.tick() - begun >= 40
+    assert harbour.kube.calls["list", "events"] == 0, "why it has no pod yet is known"
 
 
 async def test_a_lost_reply_launches_nothing_twice(harbour: Harbour) -> None:
     harbour.kube.lost_replies = 1
     assert await harbour.run(Play(seconds=3, code=4)) == Ended(4)
     assert len(harbour.kube.jobs.launched) == 1
+
+
+async def test_a_job_whose_reply_was_lost_in_an_outage_is_found_after_it(harbour: Harbour) -> None:
+    harbour.kube.lost_replies = 1
+    job = harbour.begin(Play(seconds=60, code=4))
+    await eventually(lambda: bool(harbour.kube.made))
+    await harbour.kube.outage(30)
+    assert await job == Ended(4)
+    assert len(harbour.kube.made) == 1
+
+
+async def test_a_burst_of_launches_does_not_make_us_blind(harbour: Harbour) -> None:
+    jobs = [harbour.begin(Play(seconds=600), f"key-{n}") for n in range(200)]
+    await eventually(lambda: harbour.kube.calls["list", "pods"] == 1)
+    assert len(harbour.kube.made) < 200, "what is to be seen is asked for before the last is made"
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
 
 
 async def test_a_token_that_was_replaced_is_read_again(harbour: Harbour) -> None:
@@ -164,3 +183,15 @@ async def test_a_quiet_service_asks_the_cluster_less_than_once_a_minute(harbour:
     before = harbour.kube.calls.total()
     await harbour.clock.sleep(600)
     assert harbour.kube.calls.total() - before <= 10
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_when_every_second_call_fails_all_work_is_seen_to_its_end(
+    harbour: Harbour, status: int
+) -> None:
+    harbour.kube.every_second = (status, {"Retry-After": "1"})
+    begun = harbour.clock.tick()
+    jobs = [harbour.begin(Play(seconds=n, code=n), f"key-{n}") for n in range(20)]
+    assert await asyncio.gather(*jobs) == [Ended(n) for n in range(20)]
+    assert len(harbour.kube.jobs.launched) == len(harbour.kube.made) == 20
+    assert harbour.clock.tick() - begun < 120

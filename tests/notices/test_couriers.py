@@ -118,6 +118,22 @@ async def test_a_rate_is_kept_and_nothing_is_lost(core: Core, chat: Chat) -> Non
     assert all(later - earlier >= 15 for earlier, later in zip(chat.at, chat.at[3:], strict=False))
 
 
+@pytest.mark.parametrize("error", [None, NotSent("away")])
+async def test_a_clock_that_is_set_back_silences_no_channel(
+    core: Core, chat: Chat, clock: FastClock, error: NotSent | None
+) -> None:
+    limit = RateLimit(messages=2, seconds=20)
+    async with carrying(core, wire(core, chat, rate_limit=limit)):
+        await tell(core, "a", "b")
+        await eventually(lambda: len(chat.taken) == 2)
+        chat.fail = lambda _: error
+        await tell(core, "c")
+        await eventually(lambda: not error or "c" in chat.tried)
+        clock.skip(-86400)
+        chat.fail = lambda _: None
+        await eventually(lambda: len(chat.taken) == 3)
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_refused_notice_is_skipped_and_the_next_one_tells_it(
     core: Core, chat: Chat, status: int

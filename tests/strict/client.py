@@ -137,6 +137,11 @@ class StrictKeptn:
         """Refuse connections from now on; 0 ends it."""
         self._post("refuse", {"seconds": seconds})
 
+    def register(self, name: str, *events: str, namespace: str = "keptn", ago: float = 0) -> None:
+        """Have an integration in the Uniform that was seen so many seconds ago."""
+        order = {"name": name, "events": events, "namespace": namespace, "ago": ago}
+        self._post("register", order)
+
     def reset(self) -> None:
         """Forget everything."""
         self._post("reset", {})

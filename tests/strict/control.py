@@ -6,6 +6,7 @@ A test's side door; nothing of it exists in the real Keptn.
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -136,6 +137,23 @@ async def refuse(keptn: Keptn, order: Order) -> Order:
     return {}
 
 
+async def register(keptn: Keptn, order: Order) -> Order:
+    """§3.2: another integration, with its subscriptions, that pinged so many seconds ago."""
+    seen = datetime.now(UTC) - timedelta(seconds=order["ago"])
+    home = {"namespace": order["namespace"], "podname": "", "deploymentname": order["name"]}
+    metadata = {"hostname": "node", "location": "control-plane", "kubernetesmetadata": home}
+    filters: dict[str, list[str] | None] = {"projects": [], "stages": None, "services": []}
+    keptn.integrations.append(
+        {
+            "id": uuid.uuid4().hex,
+            "name": order["name"],
+            "metadata": metadata | {"lastseen": seen.isoformat().replace("+00:00", "Z")},
+            "subscriptions": [{"event": one, "filter": filters} for one in order["events"]] or None,
+        }
+    )
+    return {}
+
+
 async def reset(keptn: Keptn, order: Order) -> Order:
     """Forget everything."""
     keptn.reset()
@@ -200,6 +218,7 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/faults", add_faults),
     ("POST", "/clear_faults", clear_faults),
     ("POST", "/refuse", refuse),
+    ("POST", "/register", register),
     ("POST", "/reset", reset),
     ("GET", "/state", state),
     ("GET", "/wait", wait),

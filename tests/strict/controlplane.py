@@ -48,6 +48,7 @@ class Keptn:
         self.requests: Counter[str] = Counter()
         self.lookups: deque[dict[str, Any]] = deque(maxlen=10_000)
         self.logs: deque[Any] = deque(maxlen=10_000)
+        self.integrations: list[dict[str, Any]] = []
 
     def publish(self, event: Event) -> None:
         """§1.5, §3.5: what NATS brings to the datastore and to the controller."""

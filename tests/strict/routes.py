@@ -20,7 +20,7 @@ from tests.strict.validation import Event, Refused
 
 Handler = Callable[[Keptn, Request, bytes], Answer]
 Row = tuple[str, str, str, Handler]
-Read = Callable[[Keptn, Request], dict[str, Any]]
+Read = Callable[[Keptn, Request], Any]
 
 
 class Guard:
@@ -204,6 +204,7 @@ READS: list[tuple[str, str, Read]] = [
         lambda keptn, request: keptn.store.answer(request.query_params),
     ),
     ("resource", "/resource-service/v1/project/{project}/{rest:path}", resource),
+    ("uniform", "/controlPlane/v1/uniform/registration", lambda keptn, _: keptn.integrations),
 ]
 
 

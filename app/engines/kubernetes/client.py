@@ -6,7 +6,7 @@ Which calls are made, and when again, is decided elsewhere; only a refused token
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -47,9 +47,13 @@ class Cluster:
         self._token, self._read_at = "", float("-inf")
         self._slots = asyncio.Semaphore(CALLS)
 
-    async def create(self, where: Where, body: Object) -> Object:
+    async def get(self, where: Where, name: str) -> Object:
+        """One object; `Rejected` with NOT_FOUND when there is none of that name."""
+        return await self._call("GET", _path(where, name))
+
+    async def create(self, where: Where, body: Object, **query: str) -> Object:
         """Make an object; `Rejected` with CONFLICT when one of that name is there."""
-        return await self._call("POST", _path(where), body)
+        return await self._call("POST", _path(where, **query), body)
 
     async def delete(self, where: Where, name: str) -> None:
         """Remove an object, and what belongs to it in the background; none there is fine."""
@@ -59,11 +63,17 @@ class Cluster:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
-    async def pages(self, where: Where) -> AsyncIterator[Object]:
-        """All objects, as lists of some hundred with `items` and `metadata`."""
+    async def pages(self, where: Where, *, ahead: bool = False) -> AsyncIterator[Object]:
+        """All objects, as lists of some hundred with `items` and `metadata`.
+
+        What everybody waits for goes `ahead` of the calls that wait for their turn.
+        """
+        turn: AbstractAsyncContextManager[object] = nullcontext() if ahead else self._slots
         more: str | None = ""
         while more is not None:
-            page = await self._call("GET", _path(where, limit=PAGE_OBJECTS, **{"continue": more}))
+            path = _path(where, limit=PAGE_OBJECTS, **{"continue": more})
+            async with turn, self._opened("GET", path) as reply:
+                page = json.loads(await reply.read())
             yield page
             more = page["metadata"].get("continue") or None
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app import boundaries
 from app.clock import Clock
 from app.engines.contract import Ended, Output, Work
 from app.engines.kubernetes import names
@@ -60,10 +61,11 @@ class KubernetesEngine:
     async def attach(self, key: str) -> Ended | None:
         """See `Engine.attach`."""
         ident = names.ident(key)
-        self._unwanted.discard(ident)
         found = await self._find(ident)
         if found is None:
+            self._unwanted.discard(ident)
             return None
+        boundaries.reached("job found")
         namespace, left = found
         async with self._boarded(ident, namespace, left) as flight:
             flight.cancelled |= ident in self._unwanted

@@ -32,7 +32,8 @@ class Outputs:
         self._clock = clock
         self._asked: dict[str, float] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
-        (folder / spool.WANTED).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (folder, folder / spool.WANTED):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def read(self, ident: str) -> Output:
         """What is kept."""
@@ -49,8 +50,8 @@ class Outputs:
             mark.unlink(missing_ok=True)
         return [mark.name for mark in asked]
 
-    async def keep(self, ident: str, namespace: str, pod: str) -> None:
-        """Read the whole log; what cannot be read within half a minute is not kept."""
+    async def keep(self, ident: str, namespace: str, pod: str) -> bool:
+        """Read the whole log; False when it cannot be read within half a minute."""
         await self.stop(ident)
         ends_at = self._clock.tick() + KEEP_SECONDS
         # Gone with its pod, or never begun; and a full disk costs output, not the outcome.
@@ -58,9 +59,11 @@ class Outputs:
             while self._clock.tick() < ends_at:
                 try:
                     await self._copy(ident, namespace, pod, {})
-                    break
                 except Temporary as error:
                     await self._clock.sleep(error.after or self._clock.jitter())
+                else:
+                    return True
+        return False
 
     def follow(self, ident: str, namespace: str, pod: str) -> None:
         """Keep the log as it grows, while somebody goes on asking."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from app import boundaries
 from app.clock import Clock
 from app.engines.contract import Ended, Work
-from app.engines.kubernetes import manifest, names, sight
+from app.engines.kubernetes import inspection, manifest, names, sight
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.flight import Flight
 from app.engines.kubernetes.output import Outputs
@@ -24,9 +24,6 @@ GONE_SECONDS = 60.0
 
 LOOK_SECONDS, LONGEST_PAUSE = 2.0, 15.0
 WARNINGS_TOLD = 3
-
-OWN_CONTAINER = "firstmate"
-"""The name of our container in our own pod."""
 
 _MAY_PASS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 """A cluster that has just begun may not know our rights yet, and a Job that is there already, whose
@@ -49,18 +46,22 @@ class Pilot:
             Permanent: the cluster will not have it; the text is its own.
         """
         pause, where = 0.25, Where(Kind.JOB, flight.namespace)
-        patient_until = flight.begun + flight.patience.trouble
+        patient_until = None
         while flight.record.job is None and not flight.trouble(self._clock.tick()):
             try:
                 parts = await self._shelved(work, shelf) if work.files else None
+                boundaries.reached("files shelved")
                 body = manifest.job(flight.ident, work, self._site, parts)
                 made = sight.job(await self._cluster.create(where, body))
+                boundaries.reached("job created")
+                flight.begun = self._clock.tick()  # it may have waited long for its turn
                 flight.record.job = flight.record.job or made
             except (Temporary, Rejected) as error:
-                if isinstance(error, Rejected) and (
-                    error.status not in _MAY_PASS or self._clock.tick() > patient_until
-                ):
-                    raise Permanent(f"the cluster refuses the Job: {error}") from None
+                if isinstance(error, Rejected):
+                    now = self._clock.tick()
+                    patient_until = patient_until or now + flight.patience.trouble
+                    if error.status not in _MAY_PASS or now > patient_until:
+                        raise Permanent(f"the cluster refuses the Job: {error}") from None
                 flight.words = str(error)
                 pause = min(LONGEST_PAUSE, pause * 2)
                 asked = getattr(error, "after", None) or 0.0
@@ -87,15 +88,7 @@ class Pilot:
 
     async def _shelved(self, work: Work, shelf: Shelf) -> manifest.Parts:
         """The task's files where a pod can have them, which takes an image of ours in it."""
-        if not self._site.init_image:
-            namespace, name = self._site.own_pod
-            found = await self._all(Where(Kind.POD, namespace, fields=f"metadata.name={name}"))
-            containers = [one for pod in found for one in pod["spec"]["containers"]]
-            images = {one["name"]: one["image"] for one in containers}
-            if OWN_CONTAINER not in images:
-                pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
-                raise Permanent(f"no image that brings files: set INIT_CONTAINER_IMAGE, for {pod}")
-            self._site = replace(self._site, init_image=images[OWN_CONTAINER])
+        self._site = await inspection.with_image(self._cluster, self._site)
         return await shelf.put(work.files)
 
     async def _judged_anew(self, flight: Flight) -> Ended | None:
@@ -114,10 +107,9 @@ class Pilot:
 
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:
         """The end with all that can still be learnt about it."""
-        if flight.record.pod:
-            await self._outputs.keep(flight.ident, flight.namespace, flight.record.pod.name)
-        if ended.result:
-            printed = self._outputs.read(flight.ident).text()
+        if pod := flight.record.pod:
+            is_kept = await self._outputs.keep(flight.ident, flight.namespace, pod.name)
+            printed = self._outputs.read(flight.ident).text() if is_kept else None
             ended = replace(ended, result=sight.result(ended, printed))
         if ended.passed:
             return ended

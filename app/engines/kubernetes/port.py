@@ -24,12 +24,14 @@ class Expired(Temporary):
 
 
 class Kind(StrEnum):
-    """The kinds of objects that the engine deals with, as paths below a namespace."""
+    """The kinds of objects that we deal with, as paths below a namespace, if they are in one."""
 
     JOB = "/apis/batch/v1/namespaces/{}/jobs"
     POD = "/api/v1/namespaces/{}/pods"
     EVENT = "/api/v1/namespaces/{}/events"
     CONFIG_MAP = "/api/v1/namespaces/{}/configmaps"
+    SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
+    ACCESS_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,29 @@
-"""The ConfigMaps of a namespace: made when needed, removed when unused; `bundle` fills them."""
+"""A task's files as ConfigMaps: packed, made when needed, removed when unused.
+
+How a pod gets them out again stands in `manifest`, and in `unpack`, which reads them.
+"""
 
 import asyncio
+import base64
 import hashlib
+import io
+import tarfile
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import PurePosixPath
 
 from app.clock import Clock
-from app.engines.kubernetes import bundle, names
+from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.manifest import Parts
 from app.engines.kubernetes.port import Kind, Object, Rejected, Where
+from app.errors import Permanent
+
+PART_BYTES = 765 * 1024
+"""In base64 just below the one MiB that a ConfigMap may hold, and that is sent in one piece."""
+
+LARGEST = 20 * 1024 * 1024
 
 UNUSED_SECONDS = 86400.0
 FRESH_SECONDS = 3600.0
@@ -37,8 +50,8 @@ class Shelf:
             Permanent: they are too large.
             Temporary: they may or may not be there.
         """
-        archive = await asyncio.to_thread(bundle.pack, files)
-        made = bundle.config_maps(archive, self._where.namespace, self._managed_by)
+        archive = await asyncio.to_thread(_packed, files)
+        made = _config_maps(archive, self._where.namespace, self._managed_by)
         label = made[0]["metadata"]["labels"][names.FILES]
         async with self._changing:
             if self._used.get(label, 0.0) < self._clock.now() - FRESH_SECONDS:
@@ -69,3 +82,49 @@ class Shelf:
         except Rejected as error:
             if error.status != HTTPStatus.CONFLICT:  # what has the same hash has the same content
                 raise
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    """The archive: the same files are the same bytes, whoever packs them, and when.
+
+    Raises:
+        Permanent: they are too large, telling how large; or a path leaves the folder, or is none.
+    """
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith("/") or not name.isprintable():
+            raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
+    size = sum(map(len, files.values()))
+    if size > LARGEST:
+        raise Permanent(
+            f"files: {size / 2**20:.1f} MiB in all, a task in the cluster can have"
+            f" {LARGEST // 2**20} MiB: name fewer, or bring them in the image"
+        )
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, content in sorted(files.items()):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def _config_maps(archive: bytes, namespace: str, managed_by: str) -> list[Object]:
+    """The objects that hold an archive, in order; two installations never share one."""
+    digest = hashlib.sha256(archive).hexdigest()
+    name = hashlib.sha256(f"{managed_by}/{digest}".encode()).hexdigest()[:40]
+    labels = {names.MANAGED_BY: managed_by, names.FILES: digest[:32]}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": f"firstmate-{name}-{start // PART_BYTES}",
+                "namespace": namespace,
+                "labels": labels,
+            },
+            "immutable": True,
+            "binaryData": {"part": base64.b64encode(archive[start:][:PART_BYTES]).decode()},
+        }
+        for start in range(0, len(archive), PART_BYTES)
+    ]

@@ -136,15 +136,17 @@ def line(text: str) -> str:
     return " ".join(text.split())[:1000]
 
 
-def result(ended: Ended, printed: str) -> bytes:
+def result(ended: Ended, printed: str | None) -> bytes:
     """What stood in the result file: a failed container without one shows its log's tail instead.
+
+    `printed` is None where the log could not be read.
 
     The node keeps the last 4096 bytes of a larger file: one byte more says that it was larger.
     """
     text = ended.result.decode()
     if _is_object(text):
         return ended.result
-    if ended.code and (not printed or printed.rstrip().endswith(text.rstrip())):
+    if ended.code and (printed is None or printed.rstrip().endswith(text.rstrip())):
         return b""
     return ended.result + b" " * (len(ended.result) == RESULT_BYTES)
 
