@@ -4,19 +4,20 @@ They ask the live Keptn if there is one, else the embedded plane; how, is `remot
 """
 
 import json
+from base64 import b64encode
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from app.cli import layout, moving, remote, triggering
 from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
-from app.cli.showing import created, document, listing
+from app.cli.showing import BORN, document, listing
 from app.cli.words import Words
 from app.errors import Permanent
 
-_GIT = "[--git-remote-url] [--git-user] [--git-token]"
 _RUN = "--project --service [--labels] [--json]"
 _STATES = ("abort", "pause", "resume")
 commands = Words("keptn")
@@ -36,10 +37,18 @@ def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
     return f"Successfully authenticated against the Keptn cluster {place.base}"
 
 
-@_word(f"create project NAME --shipyard {_GIT}")
-def create_project(keptn: Remote, name: str, shipyard: Path, **git: str) -> str:
+@_word("create project NAME --shipyard [--git-remote-url] [--git-user] [--git-token]")
+def create_project(
+    keptn: Remote, name: str, shipyard: Path, git_remote_url: str, git_user: str, git_token: str
+) -> str:
     """Create a project with the stages of its shipyard."""
-    keptn.create_project(name, shipyard.read_bytes(), **git)
+    body: dict[str, Any] = {"name": name, "shipyard": b64encode(shipyard.read_bytes()).decode()}
+    if git_remote_url:  # in the form of our days, and in that of Keptn before 0.18
+        https = {"token": git_token, "insecureSkipTLS": False}
+        nested = {"remoteURL": git_remote_url, "user": git_user, "https": https}
+        body |= {"gitRemoteURL": git_remote_url, "gitUser": git_user, "gitToken": git_token}
+        body["gitCredentials"] = nested
+    keptn.ask("POST", PROJECTS, body)
     return "Project created successfully"
 
 
@@ -79,37 +88,30 @@ def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, *
 @_word("get project [NAME] [--output]")
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
-    heading = ("NAME", "CREATION DATE", "SHIPYARD VERSION")
-    shown = [
-        ((one["projectName"], created(one), one.get("shipyardVersion", "")), one)
-        for one in keptn.projects(name)
-    ]
-    return listing("project", heading, shown, output)
+    columns = {"NAME": "projectName", "CREATION DATE": BORN, "SHIPYARD VERSION": "shipyardVersion"}
+    return listing(keptn.projects(name), columns, output)
 
 
 @_word("get stage [NAME] --project [--output]")
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
-    shown = [
-        ((one["stageName"], "n/a"), one)
-        for view in keptn.projects(project)
-        for one in view["stages"]
-        if name in ("", one["stageName"])
-    ]
-    return listing("stage", ("NAME", "CREATION DATE"), shown, output)
+    stages = (one for view in keptn.projects(project) for one in view["stages"])
+    found = [one for one in stages if name in ("", one["stageName"])]
+    return listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
 
 
 @_word("get service [NAME] [--project] [--output]")
 def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all services, or those of this NAME."""
-    shown = [
-        ((one["serviceName"], view["projectName"], stage["stageName"], created(one)), one)
+    columns = {"NAME": "serviceName", "PROJECT": "project", "STAGE": "stage", "CREATION DATE": BORN}
+    found = [
+        {"project": view["projectName"], "stage": stage["stageName"], **one}
         for view in keptn.projects(project)
         for stage in view["stages"]
         for one in stage["services"]
         if name in ("", one["serviceName"])
     ]
-    return listing("service", ("NAME", "PROJECT", "STAGE", "CREATION DATE"), shown, output)
+    return listing(found, columns, output)
 
 
 @_word(

@@ -83,18 +83,6 @@ class Remote(KeptnApi):
         views = self.entries(PROJECTS, "projects", sys.maxsize)
         return [one for one in views if name in ("", one["projectName"])]
 
-    def create_project(
-        self, name: str, shipyard: bytes, *, git_remote_url: str, git_user: str, git_token: str
-    ) -> None:
-        """Create a project; before 0.18 Keptn knew only the flat form of its Git."""
-        body: dict[str, Any] = {"name": name, "shipyard": b64encode(shipyard).decode()}
-        if git_remote_url:
-            https = {"token": git_token, "insecureSkipTLS": False}
-            nested = {"remoteURL": git_remote_url, "user": git_user, "https": https}
-            flat = {"gitRemoteURL": git_remote_url, "gitUser": git_user, "gitToken": git_token}
-            body |= flat | {"gitCredentials": nested}
-        self.ask("POST", PROJECTS, body)
-
     def stages(self, project: str) -> list[str]:
         """The names of a project's stages, in the shipyard's order.
 

@@ -1,7 +1,7 @@
 """What `firstmate get` prints: tables as those of `keptn`, JSON or YAML; asks nobody."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -9,35 +9,30 @@ import yaml
 from app.errors import Permanent
 from app.events.build import timestamp
 
-Shown = Sequence[tuple[Sequence[str], Any]]
-"""Each thing as the cells of a row, and as the whole document."""
-
+BORN = "creationDate"
 _NANOSECONDS = 1e9
 
 
-def listing(what: str, heading: Sequence[str], shown: Shown, output: str) -> str:
-    """A table, or with an `output` all documents, one after the other.
+def listing(found: Sequence[dict[str, Any]], columns: Mapping[str, str], output: str) -> str:
+    """A table with these columns, each by its heading; with an `output`, all documents instead.
 
     Raises:
         Permanent: there is nothing to show.
     """
-    if not shown:
-        raise Permanent(f"no {what} found")
+    if not found:
+        raise Permanent(f"no {columns['NAME'].removesuffix('Name')} found")
     if output:
-        return "\n".join(document(one, output) for _, one in shown)
-    rows = [heading, *(cells for cells, _ in shown)]
+        return "\n".join(document(one, output) for one in found)
+    rows = [[*columns], *([_cell(one, key) for key in columns.values()] for one in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def document(one: Any, output: str) -> str:
     """One document as YAML or JSON."""
-    if output == "yaml":
-        return yaml.safe_dump(one, sort_keys=False)
-    return json.dumps(one, indent=3)
+    return yaml.safe_dump(one, sort_keys=False) if output == "yaml" else json.dumps(one, indent=3)
 
 
-def created(view: dict[str, Any]) -> str:
-    """When something was created, which Keptn tells in nanoseconds."""
-    told = str(view.get("creationDate") or "")
-    return timestamp(int(told) / _NANOSECONDS) if told.isdecimal() else "n/a"
+def _cell(one: dict[str, Any], key: str) -> str:
+    told = str(one.get(key) or "n/a")  # Keptn tells times in nanoseconds
+    return timestamp(int(told) / _NANOSECONDS) if key == BORN and told.isdecimal() else told
