@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from app import settings
+from app.clock import Clock
 from app.errors import Permanent
 from app.events.parse import Event
 from app.keptn.api import Endpoint, KeptnApi
+from app.keptn.resources import Patient
 from app.ledger import guard
 from app.outbound import Outbound, Unclear, json_object
 
@@ -107,8 +109,9 @@ class Remote(KeptnApi):
         """The name and content of each resource of a level whose name is wanted."""
         kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
         event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
-        for uri in self._run(self.listed(event, kind)):
-            if wanted(uri) and (found := self._run(self.read(event, uri, kind, ""))):
+        source = Patient(self, Clock())  # a project is many files, and Keptn's Git is slow
+        for uri in self._run(source.listed(event, kind)):
+            if wanted(uri) and (found := self._run(source.read(event, uri, kind, ""))):
                 yield uri, found.content
 
     def write(self, level: Level, uri: str, content: bytes) -> None:

@@ -94,6 +94,16 @@ def test_no_name_leads_out_of_the_folder(level: tuple[str, ...], tmp_path: Path)
     assert files_in(tmp_path) == {"in/shipyard.yaml": ""}
 
 
+def test_a_keptn_that_stumbles_is_asked_again(
+    strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path
+) -> None:
+    strict.faults({"mode": "503", "where": "resource", "project": project, "times": 2})
+
+    said(terminal.run("import", project, str(tmp_path / "copy")))
+
+    assert len(files_in(tmp_path / "copy")) == len(FILES)
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(
     terminal: Terminal, project: str, tmp_path: Path
 ) -> None:
