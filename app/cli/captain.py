@@ -89,13 +89,13 @@ def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, *
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
     columns = {"NAME": "projectName", "CREATION DATE": BORN, "SHIPYARD VERSION": "shipyardVersion"}
-    return listing(keptn.projects(name), columns, output)
+    return listing(keptn.views(name), columns, output)
 
 
 @_word("get stage [NAME] --project [--output]")
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
-    stages = (one for view in keptn.projects(project) for one in view["stages"])
+    stages = (one for view in keptn.views(project) for one in view["stages"])
     found = [one for one in stages if name in ("", one["stageName"])]
     return listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
 
@@ -106,7 +106,7 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
     columns = {"NAME": "serviceName", "PROJECT": "project", "STAGE": "stage", "CREATION DATE": BORN}
     found = [
         {"project": view["projectName"], "stage": stage["stageName"], **one}
-        for view in keptn.projects(project)
+        for view in keptn.views(project)
         for stage in view["stages"]
         for one in stage["services"]
         if name in ("", one["serviceName"])

@@ -80,10 +80,10 @@ class Remote(KeptnApi):
                 break
         return found
 
-    def projects(self, name: str = "") -> list[dict[str, Any]]:
-        """The views of all projects, or of one, with stages and services."""
-        views = self.entries(PROJECTS, "projects", sys.maxsize)
-        return [one for one in views if name in ("", one["projectName"])]
+    def views(self, project: str) -> list[dict[str, Any]]:
+        """How all projects look, or one, with stages and services."""
+        found = self.entries(PROJECTS, "projects", sys.maxsize)
+        return [one for one in found if project in ("", one["projectName"])]
 
     def stages(self, project: str) -> list[str]:
         """The names of a project's stages, in the shipyard's order.
@@ -98,7 +98,7 @@ class Remote(KeptnApi):
     def levels(self, project: str) -> list[Level]:
         """All levels of a project, from the top; none if there is no such project."""
         found = list[Level]()
-        for view in self.projects(project):
+        for view in self.views(project):
             found.append((project,))
             for stage in view["stages"]:
                 at = (project, stage["stageName"])
