@@ -4,6 +4,7 @@ They ask the live Keptn if there is one, else the embedded plane; how, is `remot
 """
 
 import json
+import re
 from base64 import b64encode
 from contextlib import nullcontext
 from functools import partial
@@ -29,6 +30,7 @@ def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
         return remote.forget()
+    endpoint = re.sub("^(https?://[^/]+)$", r"\1/api", endpoint.rstrip("/"))  # as `keptn` does
     place = remote.Place(endpoint, api_token) if endpoint else remote.chosen()
     with remote.asking(lambda: place) as keptn:
         keptn.ask("POST", "v1/auth")

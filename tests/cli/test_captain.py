@@ -255,6 +255,14 @@ class TestAuth:
         assert project in said(terminal.run("get", "projects"))
         assert stat.S_IMODE((tmp_path / "mine" / AUTH_FILE).stat().st_mode) == 0o600
 
+    @pytest.mark.parametrize("tail", ["", "/", "/api", "/api/"])
+    def test_the_api_is_found_below_its_host(
+        self, strict: StrictKeptn, tmp_path: Path, tail: str
+    ) -> None:
+        words = ("--endpoint", strict.sidecar_url + tail, "--api-token", strict.token)
+
+        assert said(Terminal(tmp_path).run("auth", *words)).endswith(f" {strict.api_url}")
+
     def test_a_wrong_token_is_not_remembered(self, strict: StrictKeptn, tmp_path: Path) -> None:
         done = Terminal(tmp_path).run("auth", "-e", strict.api_url, KEPTN_API_TOKEN="wrong")
 
