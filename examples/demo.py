@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from app import settings
-from app.cli import reading, triggering
+from app.cli import reading, remote, triggering
 from app.clock import Clock
 from app.errors import FirstmateError, Permanent
 from app.ledger import rows, store
@@ -64,14 +64,16 @@ class Watch:
         flags = "".join(f" --{key} {value}" for key, value in scope.items())
         flags += "".join(f" --data {one}" for one in data)
         click.echo(f"  $ firstmate trigger sequence {sequence}{flags}")
-        context = triggering.trigger(sequence, **scope, labels="", data=data)
-        click.echo(f"  {triggering.report(context, as_json=False)}")
+        with remote.asking() as keptn:
+            given = triggering.unfold(data)
+            context = triggering.trigger(keptn, given, name=sequence, labels="", **scope)
+        click.echo(f"  ID of Keptn context: {context}")
         return context
 
     def events(self, context: str) -> list[dict[str, Any]]:
         """The run's events as the API has them, oldest first."""
-        query = f"project={self.project}&keptnContext={context}&pageSize=100"
-        return list(reversed(_get(f"mongodb-datastore/event?{query}")["events"]))
+        query = {"project": self.project, "keptnContext": context, "pageSize": "100"}
+        return list(reversed(_get("mongodb-datastore/event", **query)["events"]))
 
     def wait(self, what: str, is_so: Callable[[], bool]) -> bool:
         """Until it is so; on a terminal, with the seconds in place."""
@@ -150,7 +152,8 @@ def _silent(watch: Watch, context: str) -> bool:
     """What is not ours: no event of ours, a sequence that times out, and the reason."""
     timeout = f"waiting for the start timeout of {START_TIMEOUT}"
     ended = watch.wait(timeout, lambda: "sequence finished" in watch.show(context))
-    states = _get(f"controlPlane/v1/sequence/{watch.project}?keptnContext={context}")["states"]
+    path = f"controlPlane/v1/sequence/{watch.project}"
+    states = _get(path, keptnContext=context)["states"]
     source, events = settings.load().source, watch.events(context)
     ours = [one for one in events if one["source"] == source]
     click.echo(f"  sequence state: {states[0]['state']}; events of {source!r}: {len(ours)}")
@@ -161,9 +164,9 @@ def _silent(watch: Watch, context: str) -> bool:
     return ended and not ours and states[0]["state"] == "timedOut" and "no action" in reason
 
 
-def _get(path: str) -> dict[str, Any]:
-    base, token = triggering.api()
-    return triggering.call("GET", f"{base}/{path}", token)
+def _get(path: str, **query: str) -> dict[str, Any]:
+    with remote.asking() as keptn:
+        return keptn.ask("GET", path, **query)
 
 
 def _result(event: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 it failed or was not found, 2 wrong usage, 130 interrupted
 module is imported only when it runs, so that reading the ledger starts fast.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,24 @@ class Commands(click.Group):
         """Run the command; an error is one line on standard error, and exit code 1."""
         try:
             return super().invoke(ctx)
-        except FirstmateError as error:
+        except (FirstmateError, OSError) as error:
             click.echo(f"firstmate: {error}", err=True)
             ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Ours and the captain's."""
+        return sorted([*super().list_commands(ctx), *_captains()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of ours, else one of the captain's."""
+        return super().get_command(ctx, cmd_name) or _captains().get(cmd_name)
+
+
+def _captains() -> Mapping[str, click.Command]:
+    """The commands that ask a Keptn."""
+    from app.cli import captain  # noqa: PLC0415 - see above
+
+    return captain.commands.commands
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -45,27 +61,6 @@ def serve(folder: Path, project: str) -> None:
     from app.cli import serving  # noqa: PLC0415 - see above
 
     serving.serve(folder, project)
-
-
-@main.group()
-def trigger() -> None:
-    """Trigger a sequence."""
-
-
-@trigger.command()
-@click.argument("name")
-@click.option("--project", required=True, help="Keptn project.")
-@click.option("--stage", required=True, help="Keptn stage.")
-@click.option("--service", required=True, help="Keptn service.")
-@click.option("--labels", default="", help="Labels, such as build=7,team=red.")
-@click.option("--data", multiple=True, help="Input of the sequence, such as action.value=5.")
-@as_json
-def sequence(name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click's way
-    """Trigger the sequence NAME, here or at KEPTN_API_ENDPOINT."""
-    from app.cli import triggering  # noqa: PLC0415 - see above
-
-    context = triggering.trigger(name, **options)
-    click.echo(triggering.report(context, as_json=as_json))
 
 
 @main.command()

@@ -49,6 +49,8 @@ class Keptn:
         self.faults.clear()
         self.controller = Controller(self.store.add, self.deliveries.push)
         self.violations: list[dict[str, str]] = []
+        self.stages: dict[str, list[str]] = {}
+        self.upstreams: dict[str, dict[str, str]] = {}
         self.requests: Counter[str] = Counter()
         self.lookups: deque[dict[str, Any]] = deque(maxlen=10_000)
         self.logs: deque[Any] = deque(maxlen=10_000)

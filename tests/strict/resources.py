@@ -7,7 +7,7 @@ import base64
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -49,6 +49,21 @@ class Resources:
     def know(self, project: str, stage: str, service: str) -> None:
         """The project, its stage and its service exist."""
         self.known |= {(project,), (project, stage), (project, stage, service)}
+
+    def forget(self, gone: Callable[[tuple[str, ...]], bool]) -> None:
+        """These places, and what is there, exist no more."""
+        self.known = {place for place in self.known if not gone(place)}
+        for place in [place for place in self.files if gone(place)]:
+            del self.files[place]
+
+    def level(self, raw_path: str) -> dict[str, str]:
+        """The level whose list of resources this path names."""
+        found = _PATH.fullmatch(raw_path.partition("/resource-service/v1")[2])
+        if found is None or found[4] is not None:
+            raise Refused(404, "404 page not found")
+        names = [unquote(part or "") for part in found.groups()[:3]]
+        self._require(*names)
+        return dict(zip(("project", "stage", "service"), names, strict=True))
 
     def head(self, project: str) -> str:
         """The newest commit, or an empty text."""

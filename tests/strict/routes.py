@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from tests.strict import lookups, validation
+from tests.strict import lookups, projects, validation
 from tests.strict.controlplane import Keptn
 from tests.strict.faults import Answer, Exchange, error
 from tests.strict.validation import Event, Refused
@@ -49,6 +49,10 @@ def routes(keptn: Keptn) -> list[BaseRoute]:
     proxied.append(("log", "POST", "/controlPlane/v1/log", take_log))
     for method, below in UNIFORM:
         proxied.append(("uniform", method, _REGISTRATION + below, uniform))
+    proxied.append(
+        ("control", "POST", "/controlPlane/v1/sequence/{project}/{context}/control", steer)
+    )
+    proxied += projects.ROWS
     inside: list[Row] = [
         ("event", "POST", "/v1/event", through_gateway),
         ("metadata", "GET", "/v1/metadata", partial(_read, metadata)),
@@ -158,6 +162,17 @@ def uniform(keptn: Keptn, request: Request, body: bytes) -> Answer:
     return Answer(JSONResponse(said, status))
 
 
+def steer(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """§2.4: abort, pause or resume a run; 200 even if nothing matched."""
+    order, where = _loosely(body), request.path_params
+    if order.get("state") not in ("abort", "pause", "resume"):
+        raise Refused(400, "invalid state")
+    keptn.controller.steer(
+        where["project"], where["context"], order["state"], order.get("stage", "")
+    )
+    return Answer(JSONResponse({}))
+
+
 def open_events(keptn: Keptn, request: Request) -> dict[str, Any]:
     """The open events of a type; an unknown project is a 404."""
     project = request.query_params.get("project")
@@ -220,6 +235,7 @@ READS: list[tuple[str, str, Read]] = [
         lambda keptn, request: lookups.executions(keptn.controller, request.query_params),
     ),
     ("sequence", "/controlPlane/v1/sequence/{project}", sequence_states),
+    ("project", "/controlPlane/v1/project", projects.views),
     (
         "datastore",
         "/mongodb-datastore/event",

@@ -1,0 +1,193 @@
+"""The Keptn that a command speaks to: which one it is, and one request after the other.
+
+What is asked for, and how the answer is shown, is the commands' business.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from app import settings
+from app.clock import Clock
+from app.errors import Permanent
+from app.events.parse import Event
+from app.keptn.api import Endpoint, KeptnApi
+from app.keptn.resources import Patient
+from app.ledger import guard
+from app.outbound import Outbound, Unclear, json_object
+
+AUTH_FILE = "keptn.auth.json"
+"""What `firstmate auth` saves, in DATA_DIR, readable by its owner only."""
+
+CONTROL = "controlPlane/v1"
+EVENTS = "v1/event"
+PROJECTS = f"{CONTROL}/project"
+DATASTORE = "mongodb-datastore/event"
+
+_KINDS = ("project", "stage", "service")
+Level = tuple[str, ...]
+"""A project; a project and its stage; or these and a service."""
+
+
+class Place(NamedTuple):
+    """A Keptn's API; the embedded one is our own plane's."""
+
+    base: str
+    token: str
+    embedded: bool = False
+
+
+class Remote(KeptnApi):
+    """A Keptn that is asked one thing after the other; errors are those of `app.outbound`."""
+
+    def __init__(self, place: Place, runner: asyncio.Runner, outbound: Outbound) -> None:
+        events, token = f"{place.base}/{EVENTS}", lambda: place.token
+        super().__init__(Endpoint(place.base, events, final=True, token=token), outbound)
+        self.place = place
+        self._run = runner.run
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, wants: str = "", **params: str
+    ) -> dict[str, Any]:
+        """The JSON object that is answered, with the key that it `wants`; none is an empty one."""
+        url, sent = f"{self.place.base}/{path}", None if body is None else json.dumps(body)
+        headers = {"x-token": self.place.token, "content-type": "application/json"}
+        reply = self._run(
+            self._outbound.request(method, url, headers=headers, params=params, content=sent)
+        )
+        found = json_object(reply.content or b"{}")
+        if found is None or (wants and wants not in found):
+            raise Unclear(f"{url} answers, but not as Keptn's API: mend the endpoint")
+        return found
+
+    def started(self, path: str, body: Any) -> str:
+        """Ask for what starts a run; the answer is its Keptn context."""
+        return str(self.ask("POST", path, body, wants="keptnContext")["keptnContext"])
+
+    def entries(self, path: str, name: str, pages: int, **params: str) -> list[dict[str, Any]]:
+        """What stands under a name in a listing, on so many pages at most."""
+        found, page = list[dict[str, Any]](), "0"
+        for _ in range(pages):
+            reply = self.ask("GET", path, **{"pageSize": "100", **params, "nextPageKey": page})
+            found += reply.get(name) or ()
+            if (page := str(reply.get("nextPageKey") or "0")) == "0":
+                break
+        return found
+
+    def views(self, project: str) -> list[dict[str, Any]]:
+        """How all projects look, or one, with stages and services."""
+        found = self.entries(PROJECTS, "projects", sys.maxsize)
+        return [one for one in found if project in ("", one["projectName"])]
+
+    def stages(self, project: str) -> list[str]:
+        """The names of a project's stages, in the shipyard's order.
+
+        Raises:
+            Permanent: there is no such project.
+        """
+        if found := [level[1] for level in self.levels(project) if len(level) == 2]:  # noqa: PLR2004 - a stage's
+            return found
+        raise Permanent(f"no project {project} at {self.place.base}")
+
+    def levels(self, project: str) -> list[Level]:
+        """All levels of a project, from the top; none if there is no such project."""
+        found = list[Level]()
+        for view in self.views(project):
+            found.append((project,))
+            for stage in view["stages"]:
+                at = (project, stage["stageName"])
+                found += [at, *((*at, one["serviceName"]) for one in stage["services"])]
+        return found
+
+    def files(self, level: Level, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+        """The name and content of each resource of a level whose name is wanted."""
+        kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
+        event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
+        source = Patient(self, Clock())  # a project is many files, and Keptn's Git is slow
+        for uri in self._run(source.listed(event, kind)):
+            if wanted(uri) and (found := self._run(source.read(event, uri, kind, ""))):
+                yield uri, found.content
+
+    def write(self, level: Level, uri: str, content: bytes) -> None:
+        """Create or replace a resource of a level."""
+        at = (part for pair in zip(_KINDS, level, strict=False) for part in pair)
+        resource = {"resourceURI": uri, "resourceContent": b64encode(content).decode()}
+        self.ask("POST", path(f"{self._files}/v1", *at, "resource"), {"resources": [resource]})
+
+
+def path(base: str, *parts: str) -> str:
+    """A path in one of Keptn's APIs."""
+    return "/".join([base, *(quote(part, safe="") for part in parts)])
+
+
+def live() -> Place:
+    """The live Keptn: that of KEPTN_API_ENDPOINT, else the one that `auth` was told of.
+
+    Raises:
+        Permanent: none is known.
+    """
+    found, saved = settings.load(), _auth_file()
+    if not found.keptn_api_endpoint and saved.exists():
+        found = settings.load(**json.loads(saved.read_text()))
+    if not found.keptn_api_endpoint:
+        raise Permanent("no live Keptn is known: use `firstmate auth`, or set KEPTN_API_ENDPOINT")
+    return Place(found.keptn_api_endpoint, found.api_token())
+
+
+def embedded() -> Place:
+    """The plane of the service that runs on DATA_DIR.
+
+    Raises:
+        Permanent: none does.
+    """
+    data = settings.load().data_dir
+    if not (base := guard.read_holder(data).get("api")):
+        raise Permanent(
+            f"no control plane runs on DATA_DIR {data}: start `firstmate serve` with the same"
+            " DATA_DIR, or name a Keptn with `firstmate auth` or KEPTN_API_ENDPOINT"
+        )
+    return Place(base, (data / settings.TOKEN_FILE).read_text().strip(), embedded=True)
+
+
+def chosen() -> Place:
+    """The live Keptn, if one is known, else the embedded plane."""
+    with contextlib.suppress(Permanent):
+        return live()
+    return embedded()
+
+
+def save(place: Place) -> None:
+    """Remember a live Keptn, where its owner only can read it."""
+    forget()
+    file = _auth_file()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(0o600, exist_ok=False)
+    file.write_text(json.dumps({"keptn_api_endpoint": place.base, "keptn_api_token": place.token}))
+
+
+def forget() -> str:
+    """Remember no live Keptn; the answer tells so."""
+    _auth_file().unlink(missing_ok=True)
+    return "No live Keptn is remembered"
+
+
+@contextlib.contextmanager
+def asking(place: Callable[[], Place] = chosen) -> Iterator[Remote]:
+    """Ask a Keptn until the end of the block."""
+    there, given = place(), settings.load()
+    outbound = Outbound(given.keptn_ca_file, verify=given.http_ssl_verify)
+    with asyncio.Runner() as runner:
+        try:
+            yield Remote(there, runner, outbound)
+        finally:
+            runner.run(outbound.close())
+
+
+def _auth_file() -> Path:
+    return settings.load().data_dir / AUTH_FILE
