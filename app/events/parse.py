@@ -44,6 +44,13 @@ class Event(BaseModel):
         return grammar.triggered_task(self.type)
 
     @property
+    def tells(self) -> bool:
+        """Whether it tells what others did in a service: nobody waits for an answer to it."""
+        known = grammar.task_event(self.type) or grammar.sequence_event(self.type) or ("triggered",)
+        told = known[-1] != "triggered" and self.type.startswith(grammar.PREFIX)
+        return told and all(self.named(key) for key in ("project", "stage", "service"))
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels that may be sent back: Keptn drops an event with anything but text there."""
         found = self.datum("labels")

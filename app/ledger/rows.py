@@ -3,7 +3,9 @@
 Reading only; every change is a transition in `app.lifecycle` or a step of a message in `outbox`.
 """
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -102,6 +104,35 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
         " ORDER BY state <> 'running', id"
     )
     return [(row["id"], row["state"]) for row in rows]
+
+
+def waited_for(reader: sqlite3.Connection, event_type: str) -> dict[str, int]:
+    """The runs of a type that are planned or running: event id -> number."""
+    sql = "SELECT event_id, id FROM runs WHERE state IN ('planned', 'running') AND type = ?"
+    return dict(map(tuple, reader.execute(sql, (event_type,))))
+
+
+def queued(reader: sqlite3.Connection) -> list[Run]:
+    """The runs that are planned and have nothing launched yet."""
+    return _read(reader, Run, "SELECT * FROM runs WHERE state = 'planned'")
+
+
+def types(reader: sqlite3.Connection, *, open_only: bool) -> set[str]:
+    """The types of all events that are kept, or of those whose runs are planned or running."""
+    condition = " WHERE state IN ('planned', 'running')" if open_only else ""
+    return {row["type"] for row in reader.execute(f"SELECT DISTINCT type FROM runs{condition}")}  # noqa: S608
+
+
+def answered(reader: sqlite3.Connection, events: Iterable[str], before: float) -> set[int]:
+    """Which runs of these events were answered, the last change being so long ago."""
+    sql = "SELECT id FROM runs WHERE event_id IN (SELECT value FROM json_each(?))"
+    sql += " AND state = 'answered' AND changed < ?"
+    return {row["id"] for row in reader.execute(sql, (json.dumps([*events]), before))}
+
+
+def mark(reader: sqlite3.Connection, name: str) -> float | None:
+    """How far something was read that is read on and on."""
+    return _figure(reader, "SELECT max(at) FROM marks WHERE name = ?", name)
 
 
 def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:

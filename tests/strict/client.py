@@ -100,7 +100,7 @@ class StrictKeptn:
         """Start a sequence: {context, triggeredid}.
 
         More: name, data, labels, event_id, context, gitcommitid, time ("absent" or ISO), deliver
-        (times), door, start_timeout (seconds).
+        (times), door, start_timeout (seconds), paused (from the start).
         """
         scope = {"project": project, "stage": stage, "service": service}
         return dict(self._post("trigger", {**scope, "tasks": tasks, **more}))
@@ -120,6 +120,10 @@ class StrictKeptn:
     def abort(self, triggeredid: str) -> None:
         """Abort the sequence of a task."""
         self._post("abort", {"triggeredid": triggeredid})
+
+    def steer(self, triggeredid: str, state: str, stage: str = "") -> None:
+        """Abort, pause or resume the run of a task."""
+        self._post("steer", {"triggeredid": triggeredid, "state": state, "stage": stage})
 
     def faults(self, *rules: dict[str, Any]) -> None:
         """Append rules; their fields are those of `faults.Rule`, their modes `faults.MODES`."""

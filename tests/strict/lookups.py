@@ -3,6 +3,7 @@
 Reads only; every answer is computed from the controller and the store at the moment of asking.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,7 @@ class Datastore:
         context, project = query.get("keptnContext"), query.get("project", "")
         found = self._by_context[context] if context else self._by_project[project]
         chosen = [event for event in reversed(found) if _stored_matches(event, query)]
+        chosen.sort(key=lambda event: str(event.get("time", "")), reverse=True)  # §3.5: as text
         page, following = paged(chosen, query, size)
         answer = {"events": page, "pageSize": size, "totalCount": len(chosen)}
         return answer | ({"nextPageKey": str(following)} if following else {})
@@ -74,6 +76,26 @@ def states(controller: Controller, project: str, query: Query) -> dict[str, Any]
         _state(one) for one in _of_context(controller, query) if one.scope["project"] == project
     ]
     return _numbered("states", found, query)
+
+
+def projects(known: set[tuple[str, ...]], controller: Controller) -> dict[str, Any]:
+    """GET /project: the names, and shipyards with every task that was ever asked for."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    for (project, *_), tasks in controller.shipyard.items():
+        asked[project] |= set(tasks)
+    for sequence in controller.sequences:
+        asked[sequence.scope["project"]] |= set(sequence.tasks)
+    names = sorted(place[0] for place in known if len(place) == 1)
+    return {
+        "projects": [{"projectName": name, "shipyard": _shipyard(asked[name])} for name in names]
+    }
+
+
+def _shipyard(tasks: set[str]) -> str:
+    sequences = [{"name": "delivery", "tasks": [{"name": task} for task in sorted(tasks)]}]
+    stages = [{"name": "s", "sequences": sequences}]
+    head = {"apiVersion": "spec.keptn.sh/0.2.4", "kind": "Shipyard", "metadata": {"name": "any"}}
+    return json.dumps({**head, "spec": {"stages": stages}})
 
 
 def _of_context(controller: Controller, query: Query) -> list[Sequence]:
@@ -139,6 +161,9 @@ def _stored_matches(event: Event, query: Query) -> bool:
     names = {"type": "type", "source": "source", "eventID": "id", "keptnContext": "shkeptncontext"}
     fields = {asked: event.get(name) for asked, name in names.items()}
     fields |= {name: (data or {}).get(name) for name in SCOPE}
+    time = str(event.get("time", ""))  # §3.5: stored and compared as text
+    if time <= query.get("fromTime", "") or time >= query.get("beforeTime", "~"):
+        return False
     return all(not query.get(name) or query[name] == value for name, value in fields.items())
 
 

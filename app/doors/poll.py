@@ -1,0 +1,87 @@
+"""The door that looks for itself, and how often any door has Keptn's open events compared.
+
+What is done with them is decided in `app.keptn.reconcile`.
+"""
+
+import asyncio
+import logging
+
+from app.core import Core
+from app.errors import FirstmateError, Temporary
+from app.events import grammar
+from app.keptn.reconcile import Reconciler
+from app.keptn.wanted import Wanted
+from app.ledger import rows
+
+BUSY_SECONDS, IDLE_SECONDS = 0.5, 20.0
+QUIET_SHARE = 0.1
+"""The pause between two looks, as a share of the time since something last happened."""
+
+WATCH_SECONDS = 8.0
+"""How often the events of open runs are looked at, for an abort or a pause."""
+
+WHOLE_SECONDS = 60.0
+"""How often everything is compared, whatever the door."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Poll:
+    """Looks again and again, until cancelled; where nothing `polls`, another door brings news."""
+
+    def __init__(self, reconciler: Reconciler, wanted: Wanted, core: Core, *, polls: bool) -> None:
+        self._reconciler, self._wanted, self._polls = reconciler, wanted, polls
+        self._reader, self._clock = core.ledger.reader, core.clock
+        self._woken = asyncio.Event()
+        self._stirred = self._whole_at = core.clock.tick()
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Something happened that Keptn may have new work, or an end, for: look soon."""
+        self._stirred = self._clock.tick()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Look until cancelled; no failure of Keptn's, however often, ends it."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._look()
+                self._failures, pause = 0, self._pause()
+            except Exception as error:  # noqa: BLE001 - who looks no more, loses everything
+                pause = self._failed(error)
+            await self._clock.sleep(BUSY_SECONDS)  # however often it is woken
+            await self._clock.wait(self._woken, max(0.0, pause - BUSY_SECONDS))
+
+    async def _look(self) -> None:
+        await self._wanted.refresh()
+        now, news = self._clock.tick(), False
+        whole = now >= self._whole_at
+        types = rows.types(self._reader, open_only=True)
+        types |= self._wanted.types if whole or self._polls else set()
+        for event_type in sorted(filter(grammar.triggered_task, types)):
+            try:
+                news |= await self._reconciler.look(event_type, repair=whole)
+            except Temporary:
+                raise
+            except FirstmateError as error:
+                _LOG.warning("%s cannot be listed", event_type, extra={"cause": str(error)})
+        await self._reconciler.heed_pauses()
+        self._whole_at = now + WHOLE_SECONDS if whole else self._whole_at
+        self._stirred = self._clock.tick() if news else self._stirred
+
+    def _pause(self) -> float:
+        longest = WATCH_SECONDS if rows.types(self._reader, open_only=True) else WHOLE_SECONDS
+        if not self._polls:
+            return longest
+        quiet = self._clock.tick() - self._stirred
+        return max(BUSY_SECONDS, min(quiet * QUIET_SHARE, IDLE_SECONDS, longest))
+
+    def _failed(self, error: Exception) -> float:
+        self._failures += 1
+        if not isinstance(error, FirstmateError):
+            _LOG.exception("looking for events failed")
+        elif self._failures == 1:
+            _LOG.warning("Keptn cannot be asked for events", extra={"cause": str(error)})
+        after = error.after if isinstance(error, Temporary) else None
+        return after or self._clock.backoff(self._failures)
