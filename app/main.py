@@ -126,8 +126,8 @@ class Service:
     def _look_out(self) -> None:
         """What Keptn is asked for by itself, whichever door the events come through."""
         polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
-        core, worker, clock = self._river.core, self._worker, self._clock
-        wanted = Wanted(self._api, core.ledger.reader, clock, tasks, everything=polls)
+        core, worker = self._river.core, self._worker
+        wanted = Wanted(self._api, core, tasks, everything=polls)
         reconciler = Reconciler(self._api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
         self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)

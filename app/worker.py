@@ -61,8 +61,8 @@ class Worker:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._errands: dict[int, Errand] = {}
         self._began = core.clock.now()
-        self.paused: Collection[tuple[str, str]] = ()
-        """The contexts and stages in which nothing may be launched now."""
+        self.paused: Collection[tuple[str, str, str]] = ()
+        """The projects, contexts and stages in which nothing may be launched now."""
 
     @property
     def running(self) -> int:
@@ -202,7 +202,7 @@ class Worker:
     async def _perform(self, run: Run, *, restarted: bool) -> None:
         restarted |= self._slots.locked()  # it waits: much can happen to its sequence meanwhile
         async with self._slots:
-            if run.state == "planned" and (run.context, run.stage) in self.paused:
+            if run.state == "planned" and (run.project, run.context, run.stage) in self.paused:
                 raise Temporary("its sequence is paused", after=PAUSE_SECONDS)
             errand = self._errands[run.id] = self._runner.begin(run)
             unheard = self._is_unheard(run)
@@ -210,7 +210,7 @@ class Worker:
             try:
                 if (restarted or overdue) and errand.plan.answered:
                     errand.cancelled = "" if await self._is_open(errand) else CLOSED
-                if errand.cancelled and unheard and not errand.done:
+                if errand.cancelled and not errand.done:
                     await self._lifecycle.refuse(run.id, CLOSED)
                 else:
                     await self._runner.perform(errand)

@@ -4,13 +4,11 @@ Triggered tasks come in through the other doors, for the datastore cannot tell w
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from app.core import Core
-from app.errors import BadEvent, FirstmateError
+from app.errors import FirstmateError
 from app.events import build, grammar, parse
 from app.events.parse import Event
 from app.keptn.api import KeptnApi
@@ -46,31 +44,31 @@ class Observer:
         """Observe until cancelled; no failure ends it."""
         pause = FRESH_SECONDS
         while True:
-            for project in self._wanted.projects:
-                try:
-                    news = await self._read_on(project)
-                except FirstmateError as error:
-                    _LOG.warning("%s cannot be observed", project, extra={"cause": str(error)})
-                except Exception:  # noqa: BLE001 - who looks no more, loses everything
-                    _LOG.exception("observing %s failed", project)
-                else:
-                    pause = 0 if news else pause
-            pause = min(max(2 * pause, FRESH_SECONDS), IDLE_SECONDS)
+            news = [await self._try(project) for project in self._wanted.projects]
+            pause = FRESH_SECONDS if any(news) else min(2 * pause, IDLE_SECONDS)
             await self._core.clock.sleep(pause)
+
+    async def _try(self, project: str) -> bool:
+        try:
+            return await self._read_on(project)
+        except Exception as error:  # noqa: BLE001 - one project's fault must not stop the others
+            ours = not isinstance(error, FirstmateError)
+            _LOG.warning("%s not observed", project, extra={"cause": str(error)}, exc_info=ours)
+            return False
 
     async def _read_on(self, project: str) -> bool:
         """Take in what a project has new; whether there was any."""
-        clock, name = self._core.clock, f"observed {project}"
+        now, name = self._core.clock.now(), f"observed {project}"
         saved = rows.mark(self._core.ledger.reader, name)
-        mark = saved or clock.now() - LOOK_BACK_SECONDS
+        mark = saved or now - LOOK_BACK_SECONDS
         since = build.timestamp(mark - OVERLAP_SECONDS)
-        events = _events(await self._api.events_since(project, since))
+        events = parse.readable(await self._api.events_since(project, since))
         seen = self._seen.get(project, set())
         new = [one for one in reversed(events) if one.id not in seen]
-        await asyncio.gather(*(self._take(one) for one in new))
+        await asyncio.gather(*map(self._take, new))
         self._seen[project] = {one.id for one in events}
         newest = max((build.seconds(one.time) or 0.0 for one in events), default=0.0)
-        mark = max(mark, min(newest, clock.now()))  # a sender's clock may be ahead
+        mark = max(mark, min(newest, now))  # a sender's clock may be ahead
         if mark != saved:
             await self._core.lifecycle.mark(name, mark)
         return bool(new)
@@ -82,11 +80,3 @@ class Observer:
                 self._stirred()
         elif event.source != self._core.source:
             await self._accept(event)
-
-
-def _events(listed: list[Any]) -> list[Event]:
-    found = []
-    for one in listed:
-        with contextlib.suppress(BadEvent):
-            found.append(parse.read(one))
-    return found

@@ -7,8 +7,7 @@ import asyncio
 import logging
 
 from app.core import Core
-from app.errors import FirstmateError, Temporary
-from app.events import grammar
+from app.errors import FirstmateError
 from app.keptn.reconcile import Reconciler
 from app.keptn.wanted import Wanted
 from app.ledger import rows
@@ -34,7 +33,6 @@ class Poll:
         self._reader, self._clock = core.ledger.reader, core.clock
         self._woken = asyncio.Event()
         self._stirred = self._whole_at = core.clock.tick()
-        self._failures = 0
 
     def wake(self) -> None:
         """Something happened that Keptn may have new work, or an end, for: look soon."""
@@ -43,45 +41,34 @@ class Poll:
 
     async def run(self) -> None:
         """Look until cancelled; no failure of Keptn's, however often, ends it."""
+        failures = 0
         while True:
             self._woken.clear()
             try:
                 await self._look()
-                self._failures, pause = 0, self._pause()
+                failures, pause = 0, self._pause()
             except Exception as error:  # noqa: BLE001 - who looks no more, loses everything
-                pause = self._failed(error)
+                failures += 1
+                ours = not isinstance(error, FirstmateError)
+                if ours or failures == 1:
+                    _LOG.warning(
+                        "open events: none seen", extra={"cause": str(error)}, exc_info=ours
+                    )
+                pause = getattr(error, "after", None) or self._clock.backoff(failures)
             await self._clock.sleep(BUSY_SECONDS)  # however often it is woken
             await self._clock.wait(self._woken, max(0.0, pause - BUSY_SECONDS))
 
     async def _look(self) -> None:
         await self._wanted.refresh()
-        now, news = self._clock.tick(), False
+        now = self._clock.tick()
         whole = now >= self._whole_at
-        types = rows.types(self._reader, open_only=True)
-        types |= self._wanted.types if whole or self._polls else set()
-        for event_type in sorted(filter(grammar.triggered_task, types)):
-            try:
-                news |= await self._reconciler.look(event_type, repair=whole)
-            except Temporary:
-                raise
-            except FirstmateError as error:
-                _LOG.warning("%s cannot be listed", event_type, extra={"cause": str(error)})
-        await self._reconciler.heed_pauses()
-        self._whole_at = now + WHOLE_SECONDS if whole else self._whole_at
-        self._stirred = self._clock.tick() if news else self._stirred
+        types = self._wanted.types if whole or self._polls else ()
+        if await self._reconciler.compare(types, repair=whole):
+            self._stirred = self._clock.tick()
+        if whole:
+            self._whole_at = now + WHOLE_SECONDS
 
     def _pause(self) -> float:
-        longest = WATCH_SECONDS if rows.types(self._reader, open_only=True) else WHOLE_SECONDS
-        if not self._polls:
-            return longest
+        longest = WATCH_SECONDS if rows.open_runs(self._reader) else WHOLE_SECONDS
         quiet = self._clock.tick() - self._stirred
-        return max(BUSY_SECONDS, min(quiet * QUIET_SHARE, IDLE_SECONDS, longest))
-
-    def _failed(self, error: Exception) -> float:
-        self._failures += 1
-        if not isinstance(error, FirstmateError):
-            _LOG.exception("looking for events failed")
-        elif self._failures == 1:
-            _LOG.warning("Keptn cannot be asked for events", extra={"cause": str(error)})
-        after = error.after if isinstance(error, Temporary) else None
-        return after or self._clock.backoff(self._failures)
+        return min(quiet * QUIET_SHARE, IDLE_SECONDS, longest) if self._polls else longest

@@ -5,8 +5,9 @@ lenient in all else, because Keptn's own publishers differ: attributes may be mi
 an odd type.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
@@ -113,6 +114,15 @@ def read(document: Any) -> Event:
     if event.task is not None:
         _require_scope(event)
     return event
+
+
+def readable(documents: Iterable[Any]) -> list[Event]:
+    """The events among decoded documents; what is none is left out, for nobody could take it."""
+    events = []
+    for one in documents:
+        with contextlib.suppress(BadEvent):
+            events.append(read(one))
+    return events
 
 
 def _json(body: bytes) -> Any:

@@ -5,13 +5,12 @@ missing, the sender's.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
-from itertools import groupby
+import logging
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from app.core import Core
-from app.errors import BadEvent
-from app.events import parse
+from app.events import grammar, parse
 from app.events.parse import Event
 from app.keptn.api import KeptnApi, mapping
 from app.ledger import outbox, rows
@@ -20,19 +19,22 @@ from app.outbound import Refused
 SETTLED_SECONDS = 60.0
 """How long an answered event may go on being open before the answers are looked up again."""
 
-ASKED_AT_ONCE = 50
-_HELD = ("paused", "waiting")
-Scope = tuple[str, str, str]
+AT_ONCE = 100
+"""As many contexts have room in a URL."""
+
+Place = tuple[str, str, str]
 """Project, context and stage."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Crew(Protocol):
-    """Who drives the runs."""
+    """Who drives the runs; nothing new is launched in the places that are `paused`."""
 
-    paused: Collection[tuple[str, str]]
+    paused: Collection[Place]
 
     async def accept(self, event: Event) -> str:
-        """Take an event in; the verdict."""
+        """Take an event in; "new" if it was."""
         ...
 
     async def close(self, run_id: int) -> None:
@@ -45,91 +47,93 @@ class Reconciler:
 
     def __init__(self, api: KeptnApi, core: Core, crew: Crew) -> None:
         self._api, self._core, self._crew = api, core, crew
-        self._reader = core.ledger.reader
         self._known: dict[str, set[str]] = {}
         self._doubted: dict[str, set[int]] = {}
 
-    async def look(self, event_type: str, *, repair: bool) -> bool:
-        """Take what is new of a type, and close what is not open any more; whether there was any.
+    async def compare(self, types: Collection[str], *, repair: bool) -> bool:
+        """Look at these types, and at those of open runs; whether anything new was taken.
 
-        `repair` also looks after those that are open though we answered them.
+        `repair` also looks after the events that are open though we answered them.
 
         Raises:
-            FirstmateError: Keptn cannot be asked now; or, permanently, for this type.
+            Temporary: Keptn cannot be asked now.
         """
-        waited_for = rows.waited_for(self._reader, event_type)
-        listed = {
-            one.id: one for one in _events(await self._api.open_events(event_type), event_type)
-        }
-        known = self._known.get(event_type, set())
-        fresh = [one for one in reversed(listed.values()) if one.id not in known]
-        held = await self._held((one.named("project"), *_place(one)) for one in fresh)
-        taken = [one for one in fresh if _place(one) not in held]
-        verdicts = await asyncio.gather(*(self._crew.accept(one) for one in taken))
-        self._known[event_type] = (known & listed.keys()) | {one.id for one in taken}
-        for run_id in {waited_for[one] for one in waited_for.keys() - listed.keys()}:
-            await self._close(run_id)
+        open_runs = [run for run in rows.under_way(self._core.ledger.reader) if _task(run["type"])]
+        news = False
+        for event_type in sorted({*types, *(run["type"] for run in open_runs)}):
+            waiting = {run["event_id"]: run["id"] for run in open_runs if run["type"] == event_type}
+            try:
+                news |= await self._compare(event_type, waiting, repair=repair)
+            except Refused as error:
+                _LOG.warning("%s cannot be compared", event_type, extra={"cause": str(error)})
+        queued = {_place(run) for run in open_runs if run["state"] == "planned"}
+        self._crew.paused = await self._held(sorted(queued)[:AT_ONCE])
+        return news
+
+    async def _compare(self, event_type: str, waiting: dict[str, int], *, repair: bool) -> bool:
+        read = parse.readable(await self._api.open_events(event_type))
+        listed = {one.id: one for one in reversed(read) if one.type == event_type}
+        news = await self._accept(event_type, listed)
+        for event_id in waiting.keys() - listed.keys():
+            await self._close(waiting[event_id])
         if repair:
             await self._repair(event_type, listed)
-        return "new" in verdicts
+        return news
 
-    async def heed_pauses(self) -> None:
-        """Learn which queued runs must not be launched now; raises as `look` does."""
-        queued = rows.queued(self._reader)
-        self._crew.paused = await self._held(
-            (one.project, one.context, one.stage) for one in queued
-        )
+    async def _accept(self, event_type: str, listed: dict[str, Event]) -> bool:
+        """Take what is new, the oldest first; what Keptn holds back comes at a later look."""
+        known = self._known.get(event_type, set()) & listed.keys()
+        fresh = [one for one in listed.values() if one.id not in known][:AT_ONCE]
+        held = await self._held({_event_place(one) for one in fresh})
+        taken = [one for one in fresh if _event_place(one) not in held]
+        verdicts = await asyncio.gather(*map(self._crew.accept, taken))
+        self._known[event_type] = known | {one.id for one in taken}
+        return "new" in verdicts or len(fresh) == AT_ONCE
 
-    async def _held(self, scopes: Iterable[Scope]) -> set[tuple[str, str]]:
-        """The contexts and stages among these in which Keptn itself goes no further now."""
-        held = set[tuple[str, str]]()
-        for project, group in groupby(sorted(set(scopes)), key=lambda one: one[0]):
-            places = [one[1:] for one in group]
-            for start in range(0, len(places), ASKED_AT_ONCE):
-                part = places[start : start + ASKED_AT_ONCE]
-                states = await self._states(project, {context for context, _ in part})
-                held |= {place for place in part if _is_held(states.get(place[0], {}), place[1])}
+    async def _held(self, places: Collection[Place]) -> set[Place]:
+        """Where among these Keptn itself goes no further now."""
+        held = set[Place]()
+        for project in {project for project, *_ in places}:
+            there = [place for place in places if place[0] == project]
+            try:
+                found = await self._api.states(project, {context for _, context, _ in there})
+            except Refused:  # the project is gone, or this Keptn does not tell
+                continue
+            states = {one.get("shkeptncontext"): one for one in map(mapping, found)}
+            held |= {one for one in there if _is_held(states.get(one[1], {}), one[2])}
         return held
-
-    async def _states(self, project: str, contexts: Collection[str]) -> dict[str, dict[str, Any]]:
-        try:
-            found = [mapping(one) for one in await self._api.states(project, contexts)]
-        except Refused:  # the project is gone, or this Keptn does not tell
-            return {}
-        return {str(one.get("shkeptncontext")): one for one in found}
 
     async def _close(self, run_id: int) -> None:
         """A list may leave one out while others end: only Keptn's word on this event counts."""
-        if not await self._api.is_open(parse.restore(rows.run(self._reader, run_id).event)):
+        run = rows.run(self._core.ledger.reader, run_id)
+        if not await self._api.is_open(parse.restore(run.event)):
             await self._crew.close(run_id)
 
-    async def _repair(self, event_type: str, listed: Iterable[str]) -> None:
+    async def _repair(self, event_type: str, listed: Collection[str]) -> None:
         """Have answers looked up that Keptn does not seem to have, once for each run."""
         before = self._core.clock.now() - SETTLED_SECONDS
-        answered = rows.answered(self._reader, listed, before)
+        answered = rows.answered(self._core.ledger.reader, listed, before)
         doubtful = answered - self._doubted.get(event_type, set())
-        self._doubted[event_type] = answered
         if doubtful:
             await self._core.ledger.write(lambda db: outbox.doubt(db, doubtful))
             self._core.lifecycle.wake()
+        self._doubted[event_type] = answered
 
 
-def _events(listed: Iterable[Any], event_type: str) -> Iterable[Event]:
-    for one in listed:
-        try:
-            event = parse.read(one)
-        except BadEvent:  # nobody could answer it
-            continue
-        if event.type == event_type:
-            yield event
+def _task(event_type: str) -> str | None:
+    return grammar.triggered_task(event_type)
 
 
-def _place(event: Event) -> tuple[str, str]:
-    return event.shkeptncontext, event.named("stage")
+def _place(run: Any) -> Place:
+    return run["project"], run["context"], run["stage"]
+
+
+def _event_place(event: Event) -> Place:
+    return event.named("project"), event.shkeptncontext, event.named("stage")
 
 
 def _is_held(state: dict[str, Any], stage: str) -> bool:
-    """Another stage of the same run that waits holds up only itself; a pause holds up all."""
+    """A pause holds up the whole run; a stage that waits for its turn, only itself."""
     overall = state.get("state")
     stages = {one.get("name"): one.get("state") for one in map(mapping, state.get("stages") or ())}
-    return overall == "paused" or stages.get(stage, overall) in _HELD
+    return overall == "paused" or stages.get(stage, overall) in ("paused", "waiting")

@@ -4,13 +4,12 @@ When it is looked for, and what is done with it, is decided elsewhere.
 """
 
 import logging
-import sqlite3
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import yaml
 
-from app.clock import Clock
+from app.core import Core
 from app.errors import FirstmateError
 from app.events import grammar
 from app.keptn.api import KeptnApi, mapping
@@ -21,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Wanted:
-    """The types of `tasks`; without any, of the ledger's and, if `everything`, the shipyards'.
+    """The types of `tasks`; without any, those in the ledger and, if `everything`, in shipyards.
 
     Attributes:
         types: of triggered events.
@@ -29,59 +28,46 @@ class Wanted:
     """
 
     def __init__(
-        self,
-        api: KeptnApi,
-        reader: sqlite3.Connection,
-        clock: Clock,
-        tasks: Collection[str],
-        *,
-        everything: bool,
+        self, api: KeptnApi, core: Core, tasks: Collection[str], *, everything: bool
     ) -> None:
-        self._api, self._reader, self._clock = api, reader, clock
-        self._tasks, self._everything = tasks, everything
-        self._due = clock.tick()
-        self.types: set[str] = set()
+        self._api, self._reader, self._clock = api, core.ledger.reader, core.clock
+        self._learns, self._everything = not tasks, everything and not tasks
+        self._due = core.clock.tick()
+        self.types = {grammar.of_task(task, "triggered") for task in tasks}
         self.projects: list[str] = []
 
     async def refresh(self) -> None:
         """Read both again, when it is time; what cannot be read now stays as it is."""
         if self._clock.tick() < self._due:
             return
-        self._due, shipyards = self._clock.tick() + READ_SECONDS, list[Any]()
+        self._due = self._clock.tick() + READ_SECONDS
+        for event_type in rows.types(self._reader) if self._learns else ():
+            self.add(event_type, seen=True)
         try:
             listed = [mapping(one) for one in await self._api.projects()]
         except FirstmateError as error:
             _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
             self._due = self._clock.tick() + RETRY_SECONDS
-        else:
-            self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
-            shipyards = [one.get("shipyard") for one in listed]
-            self.types = set()
-        for name in self._tasks or ({"evaluation"} if shipyards and self._everything else ()):
-            self.types.add(grammar.of_task(name, "triggered"))
-        if not self._tasks:
-            self._learn(shipyards if self._everything else ())
+            return
+        self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
+        for task in ("evaluation", *(name for one in listed for name in task_names(one))):
+            self.add(grammar.of_task(task, "triggered"))
 
-    def add(self, event_type: str) -> bool:
-        """A task was seen that no shipyard told of yet; whether it is wanted."""
-        if self._everything and not self._tasks and grammar.triggered_task(event_type):
+    def add(self, event_type: str, *, seen: bool = False) -> bool:
+        """An event was seen, or is told of by a shipyard; whether it is to be looked for."""
+        if (seen or self._everything) and grammar.triggered_task(event_type):
             self.types.add(event_type)
         return event_type in self.types
 
-    def _learn(self, shipyards: Collection[Any]) -> None:
-        seen = rows.types(self._reader, open_only=False)
-        self.types |= {one for one in seen if grammar.triggered_task(one)}
-        for shipyard in shipyards:
-            self.types |= {grammar.of_task(name, "triggered") for name in task_names(shipyard)}
 
-
-def task_names(shipyard: Any) -> Iterator[str]:
-    """The names of all tasks in a shipyard's text; one that is no YAML has none."""
+def task_names(project: dict[str, Any]) -> Iterator[str]:
+    """The names of all tasks in a project's shipyard; one that is no YAML has none."""
     try:
-        tree = yaml.load(str(shipyard or ""), Loader=yaml.CBaseLoader)  # noqa: S506 - makes no objects
+        text = str(project.get("shipyard") or "")
+        spec = mapping(yaml.load(text, Loader=yaml.CBaseLoader)).get("spec")  # noqa: S506 - makes no objects
     except yaml.YAMLError:
         return
-    for stage in _items(mapping(mapping(tree).get("spec")), "stages"):
+    for stage in _items(mapping(spec), "stages"):
         for sequence in _items(stage, "sequences"):
             yield from (str(task["name"]) for task in _items(sequence, "tasks") if task.get("name"))
 

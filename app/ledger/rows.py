@@ -106,21 +106,17 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
     return [(row["id"], row["state"]) for row in rows]
 
 
-def waited_for(reader: sqlite3.Connection, event_type: str) -> dict[str, int]:
-    """The runs of a type that are planned or running: event id -> number."""
-    sql = "SELECT event_id, id FROM runs WHERE state IN ('planned', 'running') AND type = ?"
-    return dict(map(tuple, reader.execute(sql, (event_type,))))
+def under_way(reader: sqlite3.Connection) -> list[sqlite3.Row]:
+    """What identifies each run that is planned or running, without its texts."""
+    columns = "id, event_id, state, type, context, project, stage"
+    return reader.execute(
+        f"SELECT {columns} FROM runs WHERE state IN ('planned', 'running')"  # noqa: S608 - own names
+    ).fetchall()
 
 
-def queued(reader: sqlite3.Connection) -> list[Run]:
-    """The runs that are planned and have nothing launched yet."""
-    return _read(reader, Run, "SELECT * FROM runs WHERE state = 'planned'")
-
-
-def types(reader: sqlite3.Connection, *, open_only: bool) -> set[str]:
-    """The types of all events that are kept, or of those whose runs are planned or running."""
-    condition = " WHERE state IN ('planned', 'running')" if open_only else ""
-    return {row["type"] for row in reader.execute(f"SELECT DISTINCT type FROM runs{condition}")}  # noqa: S608
+def types(reader: sqlite3.Connection) -> set[str]:
+    """The types of all events that are kept."""
+    return {row["type"] for row in reader.execute("SELECT DISTINCT type FROM runs")}
 
 
 def answered(reader: sqlite3.Connection, events: Iterable[str], before: float) -> set[int]:
