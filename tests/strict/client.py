@@ -21,7 +21,13 @@ class StrictKeptn:
     """A strict Keptn in its own process; threads may share it."""
 
     def __init__(
-        self, door: str = "", token: str = "strict", pace: float = 0.1, *, remote: bool = False
+        self,
+        door: str = "",
+        token: str = "strict",
+        pace: float = 0.1,
+        *,
+        remote: bool = False,
+        fast: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         command = [sys.executable, "-m", "tests.strict.keptn", "--tethered"]
         command += [
@@ -31,6 +37,7 @@ class StrictKeptn:
             door,
             "--pace",
             str(pace),
+            *("--origin", str(fast[0]), "--speed", str(fast[1])),
             *(["--remote"] if remote else []),
         ]
         self._process = subprocess.Popen(

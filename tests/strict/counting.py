@@ -85,6 +85,7 @@ class Task:
             "deliveries": self.deliveries,
             "next": self.following,
             "context": self.trigger["shkeptncontext"],
+            "triggered": self.trigger.get("time", ""),
             "sequence": self.sequence.state,
             "results": self.sequence.results,
         }

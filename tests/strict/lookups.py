@@ -4,6 +4,7 @@ Reads only; every answer is computed from the controller and the store at the mo
 """
 
 import json
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -25,8 +26,8 @@ class Datastore:
         """Keep an event; one collection for each project, one for those without."""
         data = event.get("data") if isinstance(event.get("data"), dict) else {}
         kept = {key: value for key, value in event.items() if key != "datacontenttype"}  # §1.1
-        self._by_project[(data or {}).get("project") or ""].append(kept)
-        self._by_context[event.get("shkeptncontext") or ""].append(kept)
+        insort(self._by_project[(data or {}).get("project") or ""], kept, key=_time)
+        insort(self._by_context[event.get("shkeptncontext") or ""], kept, key=_time)
 
     def answer(self, query: Query) -> dict[str, Any]:
         """GET /event: newest first; without project and context only events of no project."""
@@ -35,8 +36,9 @@ class Datastore:
             raise Refused(422, "pageSize in query should be between 1 and 100")
         context, project = query.get("keptnContext"), query.get("project", "")
         found = self._by_context[context] if context else self._by_project[project]
-        chosen = [event for event in reversed(found) if _stored_matches(event, query)]
-        chosen.sort(key=lambda event: str(event.get("time", "")), reverse=True)  # §3.5: as text
+        first = bisect_right(found, query.get("fromTime", ""), key=_time)  # §3.5: as text
+        last = bisect_left(found, query.get("beforeTime", "~"), key=_time)
+        chosen = [one for one in reversed(found[first:last]) if _stored_matches(one, query)]
         page, following = paged(chosen, query, size)
         answer = {"events": page, "pageSize": size, "totalCount": len(chosen)}
         return answer | ({"nextPageKey": str(following)} if following else {})
@@ -156,14 +158,15 @@ def _state(sequence: Sequence) -> dict[str, Any]:
     }
 
 
+def _time(event: Event) -> str:
+    return str(event.get("time", "")) or " "
+
+
 def _stored_matches(event: Event, query: Query) -> bool:
     data = event.get("data") if isinstance(event.get("data"), dict) else {}
     names = {"type": "type", "source": "source", "eventID": "id", "keptnContext": "shkeptncontext"}
     fields = {asked: event.get(name) for asked, name in names.items()}
     fields |= {name: (data or {}).get(name) for name in SCOPE}
-    time = str(event.get("time", ""))  # §3.5: stored and compared as text
-    if time <= query.get("fromTime", "") or time >= query.get("beforeTime", "~"):
-        return False
     return all(not query.get(name) or query[name] == value for name, value in fields.items())
 
 
