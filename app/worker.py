@@ -17,7 +17,6 @@ from app.events.build import Outcome, errored
 from app.events.parse import Event
 from app.keptn import lookup
 from app.keptn.api import KeptnApi
-from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
@@ -34,9 +33,8 @@ CLOCKS_APART = 10.0
 
 STARTED_BEFORE = Ignore(
     "started before",
-    "Keptn has a `started` of ours for this event, of which this ledger knows nothing: was"
-    " DATA_DIR lost, or does another installation use the same SOURCE? It is not run again, and"
-    " Keptn waits until its sequence is aborted",
+    "Keptn has a `started` of ours of which this ledger knows nothing: DATA_DIR was lost, or SOURCE"
+    " is used twice. It is not run again; abort its sequence, or Keptn waits for ever",
     log=True,
 )
 Answer = TypeVar("Answer")
@@ -200,15 +198,14 @@ class Worker:
         return found.started > 0
 
     async def _perform(self, run: Run, *, restarted: bool) -> None:
-        restarted |= self._slots.locked()  # it waits: much can happen to its sequence meanwhile
+        restarted |= self._slots.locked()  # much can happen to its sequence while it waits
         async with self._slots:
-            if run.state == "planned" and (run.project, run.context, run.stage) in self.paused:
+            place = (run.project, run.context, run.stage)
+            if run.state == "planned" and place in self.paused:
                 raise Temporary("its sequence is paused", after=PAUSE_SECONDS)
             errand = self._errands[run.id] = self._runner.begin(run)
-            unheard = self._is_unheard(run)
-            overdue = unheard and self._clock.now() - run.happened > ASK_AFTER
             try:
-                if (restarted or overdue) and errand.plan.answered:
+                if restarted and errand.plan.answered:
                     errand.cancelled = "" if await self._is_open(errand) else CLOSED
                 if errand.cancelled and not errand.done:
                     await self._lifecycle.refuse(run.id, CLOSED)
@@ -217,15 +214,8 @@ class Worker:
             finally:
                 del self._errands[run.id]
 
-    def _is_unheard(self, run: Run) -> bool:
-        """Whether Keptn has not accepted our `started` yet."""
-        return any(
-            letter.kind == "started" and letter.state in ("ready", "sending")
-            for letter in rows.letters(self._ledger.reader, run.id)
-        )
-
     async def _is_open(self, errand: Errand) -> bool:
-        """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
+        """Asked before a launch that comes late: after a restart, or after waiting for a slot."""
         return await self._insist(lambda: self._api.is_open(errand.event), math.inf)
 
     async def _give_up(self, run_id: int, reason: str) -> None:

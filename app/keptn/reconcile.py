@@ -58,16 +58,16 @@ class Reconciler:
         Raises:
             Temporary: Keptn cannot be asked now.
         """
-        open_runs = [run for run in rows.under_way(self._core.ledger.reader) if _task(run["type"])]
-        news = False
-        for event_type in sorted({*types, *(run["type"] for run in open_runs)}):
-            waiting = {run["event_id"]: run["id"] for run in open_runs if run["type"] == event_type}
+        under_way, news = rows.under_way(self._core.ledger.reader), False
+        open_types = {run["type"] for run in under_way if grammar.triggered_task(run["type"])}
+        for event_type in sorted(open_types.union(types)):
+            waiting = {run["event_id"]: run["id"] for run in under_way if run["type"] == event_type}
             try:
                 news |= await self._compare(event_type, waiting, repair=repair)
             except Refused as error:
                 _LOG.warning("%s cannot be compared", event_type, extra={"cause": str(error)})
-        queued = {_place(run) for run in open_runs if run["state"] == "planned"}
-        self._crew.paused = await self._held(sorted(queued)[:AT_ONCE])
+        queued = [tuple(run)[-3:] for run in under_way if run["state"] == "planned"]
+        self._crew.paused = await self._held(queued[:AT_ONCE])
         return news
 
     async def _compare(self, event_type: str, waiting: dict[str, int], *, repair: bool) -> bool:
@@ -84,8 +84,8 @@ class Reconciler:
         """Take what is new, the oldest first; what Keptn holds back comes at a later look."""
         known = self._known.get(event_type, set()) & listed.keys()
         fresh = [one for one in listed.values() if one.id not in known][:AT_ONCE]
-        held = await self._held({_event_place(one) for one in fresh})
-        taken = [one for one in fresh if _event_place(one) not in held]
+        held = await self._held({_place(one) for one in fresh})
+        taken = [one for one in fresh if _place(one) not in held]
         verdicts = await asyncio.gather(*map(self._crew.accept, taken))
         self._known[event_type] = known | {one.id for one in taken}
         return "new" in verdicts or len(fresh) == AT_ONCE
@@ -120,15 +120,7 @@ class Reconciler:
         self._doubted[event_type] = answered
 
 
-def _task(event_type: str) -> str | None:
-    return grammar.triggered_task(event_type)
-
-
-def _place(run: Any) -> Place:
-    return run["project"], run["context"], run["stage"]
-
-
-def _event_place(event: Event) -> Place:
+def _place(event: Event) -> Place:
     return event.named("project"), event.shkeptncontext, event.named("stage")
 
 

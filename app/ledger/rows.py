@@ -108,10 +108,8 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
 
 def under_way(reader: sqlite3.Connection) -> list[sqlite3.Row]:
     """What identifies each run that is planned or running, without its texts."""
-    columns = "id, event_id, state, type, context, project, stage"
-    return reader.execute(
-        f"SELECT {columns} FROM runs WHERE state IN ('planned', 'running')"  # noqa: S608 - own names
-    ).fetchall()
+    sql = "SELECT id, event_id, state, type, project, context, stage FROM runs"
+    return reader.execute(f"{sql} WHERE state IN ('planned', 'running') ORDER BY id").fetchall()
 
 
 def types(reader: sqlite3.Connection) -> set[str]:

@@ -60,7 +60,7 @@ class Mode:
     deliveries: int = 1
     surplus: int = 0
     mute: bool = False
-    transports: tuple[str, ...] = ("sidecar", "api")
+    transports: tuple[str, ...] = ("sidecar", "api", "poll")
 
     @property
     def spoils_others(self) -> bool:
@@ -103,7 +103,7 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 class Round:
     """A sequence whose service is killed, perhaps often.
 
-    `transport` is sidecar, api or plane; `engine` process or container.
+    `transport` is sidecar, api, poll or plane; `engine` process or container.
     """
 
     kills: tuple[Kill, ...]

@@ -124,7 +124,7 @@ async def test_what_was_started_before_the_disk_was_lost_is_told_and_not_run_aga
         found = captain.keptn.http.get(path, params={"eventID": event_id}).json()["events"]
         await ship.post(found[0])  # a distributor that restarts delivers all that is open
     run = await ship.until(event_id, "ignored")
-    assert run.reason.startswith("Keptn has a `started` of ours for this event")
+    assert run.reason.startswith("Keptn has a `started` of ours of which")
     await eventually(lambda: bool(logged(captain, event_id)))
     assert later.launched == []
     assert captain.counts(event_id) == (1, 0)
