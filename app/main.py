@@ -127,7 +127,7 @@ class Service:
         """What Keptn is asked for by itself, whichever door the events come through."""
         polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
         core, worker = self._river.core, self._worker
-        wanted = Wanted(self._api, core, tasks, everything=polls)
+        wanted = Wanted(self._api, core, tasks, polls=polls)
         reconciler = Reconciler(self._api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
         self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)
