@@ -19,11 +19,15 @@ from app import settings as reading
 from app.clock import Clock
 from app.couriers import Couriers
 from app.doors import ops
+from app.doors.observe import Observer
+from app.doors.poll import Poll
 from app.doors.push import Door
 from app.engines.contract import Engine
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
+from app.keptn.reconcile import Reconciler
+from app.keptn.wanted import Wanted
 from app.ledger import guard, outbox, rows
 from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
@@ -32,7 +36,7 @@ from app.plane.house import Plane, PlaneSettings
 from app.river import River, uniform_for
 from app.routes import Routes, Terms
 from app.senders import Sender
-from app.settings import Settings
+from app.settings import Settings, comma_list
 from app.worker import Worker
 
 PRUNE_SECONDS = 3600.0
@@ -84,7 +88,9 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [self._sender.run(), self._couriers.run(), self._prune()]
+        loops = [self._sender.run(), self._couriers.run(), self._prune(), self._poll.run()]
+        if self.settings.polls:
+            loops.append(self._observer.run())
         loops.append(self.plane.run() if self.plane else self._uniform.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
         tasks = [_named(one, "loop") for one in loops]
@@ -117,12 +123,24 @@ class Service:
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
         self._sender = Sender(KeptnChannel(self._api, river.core, self._worker.refuse), river.core)
         self._couriers = Couriers(routes.refreshed, river.core)
+        self._look_out()
         river.lifecycle.wake = self._wake
         self._watch()
+
+    def _look_out(self) -> None:
+        """What Keptn is asked for by itself, whichever door the events come through."""
+        polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
+        core, worker = self._river.core, self._worker
+        wanted = Wanted(self._api, core, tasks, polls=polls)
+        reconciler = Reconciler(self._api, core, worker)
+        self._poll = Poll(reconciler, wanted, core, polls=polls)
+        self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)
 
     def _wake(self) -> None:
         self._sender.wake()
         self._couriers.wake()
+        if self.settings.polls:  # an answer of ours may let Keptn trigger the next task
+            self._poll.wake()
 
     def _watch(self) -> None:
         """The figures that are read from the ledger when asked for."""
@@ -141,9 +159,8 @@ class Service:
     def _applications(self) -> list[tuple[FastAPI, Any]]:
         settings = self.settings
         door = Door(
-            self._river.lifecycle,
+            self._worker.accept,
             self._river.metrics,
-            self._worker.take,
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )

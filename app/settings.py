@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     """Whether to leave Keptn's Uniform when the service ends, as before it is removed."""
     eventbroker: str = ""
     """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
+    keptn_poll: bool | None = None
+    """Whether events are fetched by asking Keptn again and again. Default: only with
+    KEPTN_API_ENDPOINT, and neither KEPTN_DISTRIBUTOR_URL nor EVENTBROKER."""
+    keptn_tasks: str = ""
+    """Tasks, comma-separated, whose events are fetched. Empty: those of all projects' shipyards,
+    read again every five minutes, and those that came before."""
     runner: Literal["auto", "kubernetes", "container", "process"] = "auto"
     """Where tasks run. `auto`: as Kubernetes Jobs in a cluster; elsewhere in containers if docker
     or podman answers, else as processes."""
@@ -182,6 +188,16 @@ class Settings(BaseSettings):
     def connected(self) -> bool:
         """Whether a real Keptn is configured, so that no plane of our own starts."""
         return bool(self.keptn_distributor_url or self.keptn_api_endpoint or self.eventbroker)
+
+    @property
+    def polls(self) -> bool:
+        """KEPTN_POLL, or what it is by default."""
+        pushed = self.keptn_distributor_url or self.eventbroker
+        return (
+            bool(self.keptn_api_endpoint and not pushed)
+            if self.keptn_poll is None
+            else self.keptn_poll
+        )
 
     def slots(self, engine: str) -> int:
         """How many runs may work at the same time on this engine."""

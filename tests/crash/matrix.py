@@ -75,7 +75,7 @@ class Mode:
     deliveries: int = 1
     surplus: int = 0
     mute: bool = False
-    transports: tuple[str, ...] = ("sidecar", "api")
+    transports: tuple[str, ...] = ("sidecar", "api", "poll")
 
     @property
     def spoils_others(self) -> bool:
@@ -118,7 +118,7 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 class Round:
     """A sequence whose service is killed, perhaps often.
 
-    `transport` is sidecar, api or plane; `engine` process, container or kubernetes, and in a
+    `transport` is sidecar, api, poll or plane; `engine` process, container or kubernetes, and in a
     cluster there is `weather`, see `tests.kube.weather`.
     """
 
