@@ -20,7 +20,7 @@ from app.keptn.api import KeptnApi
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
-from app.planning import CLOSED, Decision, Ignore, Plan, Planner
+from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
 
 UNREACHABLE_SECONDS = 540.0
@@ -92,9 +92,8 @@ class Worker:
         return verdict
 
     async def close(self, run_id: int) -> None:
-        """Keptn no longer waits for a run: end it, unless it is answered by now or silent."""
-        run = rows.run(self._ledger.reader, run_id)
-        if run.state in ("planned", "running") and Plan.load(run.plan or "").answered:
+        """Keptn no longer waits for a run: end it, unless it is answered by now."""
+        if rows.run(self._ledger.reader, run_id).state in ("planned", "running"):
             self._core.metrics.ignored.labels("closed").inc()
             await self.refuse(run_id, CLOSED)
 
