@@ -156,8 +156,8 @@ class Worker:
                 return decision if unheard or not await self._was_started(run) else STARTED_BEFORE
 
         try:
-            until = max(run.received, self._began) + UNREACHABLE_SECONDS
-            decision = await self._insist(decide, until)
+            # whatever becomes of the wall clock meanwhile
+            decision = await self._insist(decide, self._clock.tick() + UNREACHABLE_SECONDS)
         except Temporary as error:
             decision = Ignore("unreachable", f"gave up: {error}", log=True)
         await self._enact(run, decision)
@@ -170,7 +170,7 @@ class Worker:
                 return await ask()
             except Temporary as error:
                 failures += 1
-                if self._clock.now() > until:
+                if self._clock.tick() > until:
                     raise
                 await self._clock.sleep(error.after or self._clock.backoff(failures))
 
