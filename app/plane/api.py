@@ -93,7 +93,8 @@ def build(parts: Iterable[Callable[[APIRouter], None]], token: str, clock: Clock
     for failure in (Refused, Temporary, HTTPException, RequestValidationError):
         app.add_exception_handler(failure, _explain)
     app.get("/health")(lambda: {"status": "OK"})
-    refusals: dict[int | str, Document] = {code: {"model": Error} for code in _REFUSALS}
+    form = {"application/json": {"schema": Error.model_json_schema()}}
+    refusals: dict[int | str, Document] = {code: {"content": form} for code in _REFUSALS}
     guard = Depends(_Guard(token, clock).require)
     router = APIRouter(dependencies=[guard], responses=refusals)
     for add_routes in parts:
