@@ -114,15 +114,16 @@ class Controller:
         """
         status, scope = execution["status"], execution["scope"]
         was, task = status["state"], status["currentTask"]
-        status["state"] = self._state(scope, task["name"])
-        going = status["state"] in ("started", "waitingForApproval")
+        state = self._state(scope, task["name"])
+        going = state in ("started", "waitingForApproval")
         if going and not task["name"]:
             self._trigger_task(execution, execution["sequence"]["tasks"][0])
             return
+        status["state"] = state
         self._store.put("executions", execution)
         if going:
             self._store.release(task["triggeredID"], self._clock.now())
-        if was == "started" != status["state"]:
+        if was == "started" != state:
             self._call_next(scope)
 
     def _state(self, scope: Document, task: str) -> str:

@@ -4,11 +4,12 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Base64Bytes, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.plane.api import CONTROL, Files, Posted, json_body, listed_by, parsed
 from app.plane.projects import Projects
@@ -22,6 +23,7 @@ _STAGE = _PROJECT + "/stage/{stage}"
 _RESOURCES = "/api/resource-service/v1/project/{project}"
 _LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
 Commit = Annotated[str, Query(alias="gitCommitID")]
+Base64 = Annotated[bytes, AfterValidator(partial(base64.b64decode, validate=True))]
 Names = Annotated[Listing, listed_by(size=20)]
 
 
@@ -29,7 +31,7 @@ class Project(BaseModel):
     """A project to be made or changed; other keys, such as git credentials, have no use here."""
 
     name: str
-    shipyard: Base64Bytes
+    shipyard: Base64
 
 
 class Service(BaseModel):
@@ -42,7 +44,7 @@ class Content(BaseModel):
     """A resource's content, and its name where the path has none."""
 
     uri: str = Field("", alias="resourceURI")
-    content: Base64Bytes = Field(alias="resourceContent")
+    content: Base64 = Field(alias="resourceContent")
 
 
 class Contents(BaseModel):
