@@ -10,13 +10,16 @@ from app.plane.store import OPEN_STATES, Store
 KEPT = {"logs": 120 * 3600.0, "integrations": 48 * 3600.0}
 """Seconds, as in Keptn: a log entry; an integration since it was last heard of."""
 
-AT_ONCE = 100
+AT_ONCE = 200
 """Runs in one transaction, so that nobody else waits for long."""
 
 PAUSE = 600.0
 _ENDED = f"""
 SELECT DISTINCT keptnContext FROM events AS e
-WHERE (time < :before OR n <= (SELECT max(n) FROM events) - :most) AND NOT EXISTS (
+WHERE n IN (
+    SELECT n FROM events WHERE time < :before
+    UNION SELECT n FROM events WHERE n <= (SELECT max(n) FROM events) - :most
+) AND NOT EXISTS (
     SELECT 1 FROM executions AS x
     WHERE x.keptnContext = e.keptnContext AND x.status IN {OPEN_STATES}
 ) AND NOT EXISTS (

@@ -40,7 +40,8 @@ CREATE INDEX IF NOT EXISTS lanes ON executions (project, stage, service, status)
 CREATE INDEX IF NOT EXISTS answers ON events (triggeredID);
 CREATE INDEX IF NOT EXISTS tasks ON executions (taskID);
 CREATE INDEX IF NOT EXISTS open_events ON events (phase, type);
-CREATE INDEX IF NOT EXISTS types ON events (project, type);
+CREATE INDEX IF NOT EXISTS types ON events (project, type, phase);
+CREATE INDEX IF NOT EXISTS moments ON events (project, time);
 CREATE INDEX IF NOT EXISTS times ON events (time);
 CREATE INDEX IF NOT EXISTS log_times ON logs (time);
 CREATE TABLE IF NOT EXISTS pauses (keptnContext, stage, PRIMARY KEY (keptnContext, stage));

@@ -8,13 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import acceptance, footprint, lifecycles
+from tests.bench import acceptance, footprint, lifecycles, plane
 from tests.bench.table import Figure, render
 
 DISK = "/var/tmp"
 """Where the data folders are: on a disk, where /tmp may be memory."""
 
-PARTS = (acceptance, lifecycles, footprint)
+PARTS = (acceptance, lifecycles, footprint, plane)
 
 
 def measure() -> list[Figure]:

@@ -101,11 +101,11 @@ class Model:
                 self._turn(run)
         for run in self._open():
             task = run.task
-            silent = task and not task.started and not task.finished
-            if task and silent and task.told_at is not None:
-                if task.told_at <= self.now - START_TIMEOUT:
-                    self._end(run, "timedOut", "fail", "errored")
-                    self._release(run.lane)
+            if task is None or task.started or task.finished or task.told_at is None:
+                continue
+            if task.told_at <= self.now - START_TIMEOUT:
+                self._end(run, "timedOut", "fail", "errored")
+                self._release(run.lane)
 
     def _open(self) -> list[Run]:
         return [run for run in self.runs if run.state in OPEN]

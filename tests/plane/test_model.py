@@ -3,12 +3,18 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from app.plane.controller import Controller
 from app.plane.projects import Projects
@@ -33,7 +39,7 @@ SEQUENCES = st.builds(
     st.lists(st.tuples(st.sampled_from(ENDS), MATCHES), max_size=2).map(tuple),
 )
 PLACES = [(stage, name) for stage in STAGES for name in NAMES]
-SHIPYARDS = st.fixed_dictionaries({place: SEQUENCES for place in PLACES})
+SHIPYARDS = st.fixed_dictionaries(dict.fromkeys(PLACES, SEQUENCES))
 SEQUENCES_RUN = 0
 
 
@@ -212,16 +218,12 @@ def _count(runs: int) -> None:
 
 
 @pytest.mark.slow
-class TestController(ControllerMachine.TestCase):  # type: ignore[name-defined,misc]
-    """The machine, as often as a minute or two allows."""
-
-    settings = settings(
+def test_the_plane_and_the_model_never_disagree() -> None:
+    limits = settings(
         max_examples=100,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-
-    def runTest(self) -> Any:
-        super().runTest()
-        print(f"{SEQUENCES_RUN} sequences run, no disagreement")
+    run_state_machine_as_test(ControllerMachine, settings=limits)
+    print(f"{SEQUENCES_RUN} sequences run, no disagreement")

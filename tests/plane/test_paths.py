@@ -28,7 +28,8 @@ MADE = 'POST cp/project {"name": "shop", "shipyard": "$SHIPYARD"} -> 201 {}'
 ME = (
     '{"name": "me", "metadata": {"hostname": "h", "integrationversion": "1",'
     ' "kubernetesmetadata": {"namespace": "n"}},'
-    ' "subscriptions": [{"event": "sh.keptn.event.test.triggered", "filter": {"projects": ["shop"]}}]}'
+    ' "subscriptions": [{"event": "sh.keptn.event.test.triggered",'
+    ' "filter": {"projects": ["shop"]}}]}'
 )
 FILE = '"resourceURI": "job/config.yaml", "resourceContent": "$BASE64(one)"'
 
@@ -58,8 +59,8 @@ spec: {{stages: [{{name: qa}}]}})"}} -> 201
     GET cp/project/shop/stage -> 200 {{"stages": [{{"stageName": "qa", "services": []}}]}}
     GET cp/project/shop/stage/dev -> 404 {{"message": "Stage not found"}}
 a project that is not there is 404
-    PUT cp/project {{"name": "shop", "shipyard": "$SHIPYARD"}} -> 404 {{"message": "Project not found"}}
-    GET cp/project/shop -> 404
+    PUT cp/project {{"name": "shop", "shipyard": "$SHIPYARD"}} -> 404
+    GET cp/project/shop -> 404 {{"message": "Project not found"}}
     DELETE cp/project/shop -> 404
     GET cp/event/triggered/sh.keptn.event.test.triggered?project=shop -> 404
     GET cp/sequence-execution?project=shop -> 404
@@ -131,7 +132,7 @@ a second registration changes versions, not subscriptions
     GET cp/uniform/registration?name=me -> 200 "integrationversion": "2"
     GET cp/uniform/registration?name=me -> 200 "event": "sh.keptn.event.test.triggered"
 subscriptions that a registration has not are taken from the next
-    POST cp/uniform/registration {ME.split(', "subscr')[0]}}} -> 201
+    POST cp/uniform/registration {ME.split(', "subscr', maxsplit=1)[0]}}} -> 201
     POST cp/uniform/registration {ME} -> 200
     GET cp/uniform/registration/$1/subscription -> 200 "event": "sh.keptn.event.test.triggered"
 who is not known cannot ping
@@ -172,7 +173,8 @@ resources are made, read, changed and deleted on every level
     DELETE rs/stage/dev/resource/job%2Fconfig.yaml -> 404
 what a level names is there
     {MADE}
-    POST rs/stage/none/resource {{"resources": [{{{FILE}}}]}} -> 404 {{"message": "Stage not found"}}
+    POST rs/stage/none/resource {{"resources": [{{{FILE}}}]}} -> 404
+    GET rs/stage/none/resource -> 404 {{"message": "Stage not found"}}
     POST rs/stage/dev/service/none/resource {{"resources": [{{{FILE}}}]}} -> 404
 a name stays inside its level, in plain sight
     {MADE}
@@ -194,8 +196,8 @@ lists come in pages, without contents
     {MADE}
     PUT rs/stage/dev/resource/a {{"resourceContent": ""}} -> 200
     PUT rs/stage/dev/resource/b {{"resourceContent": ""}} -> 200
-    GET rs/stage/dev/resource?pageSize=1 -> 200 {{"resources": [{{"resourceURI": "a"}}], "nextPageKey": "1"}}
-    GET rs/stage/dev/resource?nextPageKey=1 -> 200 {{"resources": [{{"resourceURI": "b"}}], "nextPageKey": "0"}}
+    GET rs/stage/dev/resource?pageSize=1 -> 200 {{"totalCount": 2, "nextPageKey": "1"}}
+    GET rs/stage/dev/resource?nextPageKey=1 -> 200 {{"resources": [{{"resourceURI": "b"}}]}}
 an unknown commit is 500
     {MADE}
     GET rs/stage/dev/resource/a?gitCommitID=none -> 500
