@@ -12,7 +12,7 @@ from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
 from app.plane.projects import Projects
-from app.plane.store import Document, Store
+from app.plane.store import OPEN_STATES, Document, Store
 from app.plane.validation import EventData, PostedEvent, Refused, event_data, keptn_context
 
 SOURCE = "shipyard-controller"
@@ -47,11 +47,13 @@ class Controller:
 
     def control(self, project: str, context: str, order: str, stage: str) -> None:
         """Abort, pause or resume a run, or its part in one stage; nothing there is nothing done."""
-        wanted = "project = ? AND keptnContext = ? AND ? IN ('', stage)"
+        wanted = (
+            f"project = ? AND keptnContext = ? AND ? IN ('', stage) AND status IN {OPEN_STATES}"
+        )
         with self._store.transaction():
             if order != "abort":
                 self._store.pause(context, stage, resume=order == "resume")
-            for execution in self._store.find_open(wanted, project, context, stage):
+            for execution in self._store.find("executions", wanted, project, context, stage):
                 if order == "abort":
                     self._abort(execution)
                 else:

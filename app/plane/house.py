@@ -71,14 +71,11 @@ class Plane:
             base_url=settings.door_url, headers=headers, timeout=DOOR_TIMEOUT, trust_env=False
         )
         self._delivery = Delivery(door, controller, self._store, clock)
-        kept = settings.keep_seconds, settings.keep_events
-        self._retention = Retention(self._store, clock, *kept)
-        parts = (
-            Routes(controller, projects, self._store),
-            Holdings(projects),
-            Uniform(self._store, clock),
-        )
-        self.app: FastAPI = build([part.add_to for part in parts], settings.token, clock)
+        keep = settings.keep_seconds, settings.keep_events
+        self._retention = Retention(self._store, clock, *keep)
+        routes, uniform = Routes(controller, projects, self._store), Uniform(self._store, clock)
+        parts = routes.add_to, Holdings(projects).add_to, uniform.add_to
+        self.app: FastAPI = build(parts, settings.token, clock)
 
     async def run(self) -> None:
         """Deliver events and keep the timers until cancelled."""

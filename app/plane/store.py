@@ -155,10 +155,6 @@ class Store:
         found = self.query(f"SELECT body FROM {table} WHERE {where} ORDER BY n", *values)  # noqa: S608
         return [json.loads(body) for (body,) in found]
 
-    def find_open(self, where: str, *values: Any) -> list[Document]:
-        """The executions that are not at their end and fulfil an SQL condition, oldest first."""
-        return self.find("executions", f"status IN {OPEN_STATES} AND {where}", *values)
-
     def release(self, event_id: str, now: float) -> None:
         """An event that was held is open from now on."""
         sql = "UPDATE events SET phase = 'open', due = ? WHERE eventID = ? AND phase = 'held'"
