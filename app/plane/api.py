@@ -96,7 +96,7 @@ def build(parts: Iterable[Callable[[APIRouter], None]], token: str, clock: Clock
     form = {"application/json": {"schema": Error.model_json_schema()}}
     refusals: dict[int | str, Document] = {code: {"content": form} for code in _REFUSALS}
     guard = Depends(_Guard(token, clock).require)
-    router = APIRouter(dependencies=[guard], responses=refusals)
+    router = _Router(dependencies=[guard], responses=refusals)
     for add_routes in parts:
         add_routes(router)
     app.include_router(router)
@@ -107,6 +107,13 @@ def json_body(model: type[BaseModel]) -> Document:
     """The description of a body that the route reads itself."""
     schema = {"schema": model.model_json_schema()}
     return {"requestBody": {"required": True, "content": dict.fromkeys(_JSON, schema)}}
+
+
+class _Router(APIRouter):
+    """Answers documents as they are: a model of each would only cost memory, and time per call."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        super().add_api_route(path, endpoint, **{**how, "response_model": None})
 
 
 class _Guard:

@@ -13,7 +13,7 @@ KEPT = {"logs": 120 * 3600.0, "integrations": 48 * 3600.0}
 AT_ONCE = 200
 """Runs in one transaction, so that nobody else waits for long."""
 
-PAUSE = 600.0
+PAUSE, BREATH = 60.0, 0.1
 _ENDED = f"""
 SELECT DISTINCT keptnContext FROM events AS e
 WHERE n IN (
@@ -43,11 +43,12 @@ class Retention:
     async def run(self) -> None:
         """Forget what is too old until cancelled."""
         while True:
+            await self._clock.sleep(PAUSE)
             try:
-                more = await asyncio.to_thread(self.tidy) == AT_ONCE
-            except Temporary:  # the disk: it will be told by whoever has something to store
-                more = False
-            await self._clock.sleep(0.1 if more else PAUSE)
+                while await asyncio.to_thread(self.tidy) == AT_ONCE:
+                    await self._clock.sleep(BREATH)
+            except Temporary:  # the disk: whoever has something to store will tell
+                continue
 
     def tidy(self) -> int:
         """Forget a few of what is too old; returns how many runs."""
