@@ -122,17 +122,14 @@ class Resources:
         shipyard = targets.get(self.folder / SHIPYARD)
         if shipyard is not None:
             parse(shipyard.decode(errors="replace"))
-        for path, content in targets.items():
-            if content is None and not path.exists():
-                raise Refused(404, "Resource not found")
-            if content is None:
-                path.unlink()
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                beside = path.with_name(f".{path.name}.new")
-                beside.write_bytes(content)
-                beside.replace(path)
-        return self.snapshot(stage) if stage else _digest(b"".join(filter(None, targets.values())))
+        with self._store.transaction():  # so that nobody else writes meanwhile
+            for path, content in targets.items():
+                try:
+                    _replace(path, content)
+                except OSError as error:
+                    raise Refused(400, f"{path} cannot be written: {error.strerror}") from None
+            written = b"".join(filter(None, targets.values()))
+            return self.snapshot(stage) if stage else _digest(written)
 
     def read(self, stage: str, service: str, uri: str, commit: str) -> tuple[bytes, str]:
         """A resource's content and version: the one at `commit`, or without it what is there now.
@@ -194,9 +191,11 @@ class Resources:
 
     def _target(self, root: Path, uri: str) -> Path:
         """The file that a resource is written to."""
-        real = (root / _checked(uri)).resolve()
+        if "/." in f"/{_checked(uri)}" or "\0" in uri:
+            raise Refused(400, _BAD_NAME)
+        real = (root / uri).resolve()
         stages = root == self.folder and real.is_relative_to(self._stages)
-        if stages or "/." in f"/{uri}" or real.is_dir() or not self._may_hold(real):
+        if stages or not self._may_hold(real):
             raise Refused(400, _BAD_NAME)
         return real
 
@@ -258,3 +257,18 @@ def _checked(uri: str) -> str:
     if ".." in uri or "~" in uri:
         raise Refused(400, _BAD_NAME)
     return uri
+
+
+def _replace(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.new")
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    elif path.exists():
+        path.unlink()
+    else:
+        raise Refused(404, "Resource not found")

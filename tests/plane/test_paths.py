@@ -183,6 +183,13 @@ a name stays inside its level, in plain sight
     PUT rs/resource/.git%2Fconfig {{"resourceContent": ""}} -> 400
     PUT rs/resource/a%2F.b {{"resourceContent": ""}} -> 400
     PUT rs/resource/stages%2Fdev%2Fx {{"resourceContent": ""}} -> 400
+    PUT rs/resource/%00 {{"resourceContent": ""}} -> 400
+    PUT rs/resource/LONG {{"resourceContent": ""}} -> 400
+    PUT rs/stage/dev/resource/a%2Fb {{"resourceContent": ""}} -> 200
+    PUT rs/stage/dev/resource/a {{"resourceContent": ""}} -> 400
+    DELETE rs/stage/dev/resource/a -> 400
+    GET rs/stage/dev/resource -> 200 {{"resources": [{{"resourceURI": "a/b"}}]}}
+    PUT rs/resource/shipyard.yaml%2Fx {{"resourceContent": ""}} -> 400
     PUT rs/resource/%2Fetc%2Fpasswd {{"resourceContent": ""}} -> 400
     POST rs/resource {{"resources": [{{"resourceContent": ""}}]}} -> 400
 contents are base64
@@ -234,7 +241,9 @@ def rows() -> list[Any]:
 
 
 def _filled(text: str, ids: list[str]) -> str:
-    text = text.replace("$SHIPYARD", base64.b64encode(SHIPYARD.encode()).decode())
+    text = text.replace("LONG", "x" * 5000).replace(
+        "$SHIPYARD", base64.b64encode(SHIPYARD.encode()).decode()
+    )
     encode = lambda found: base64.b64encode(found[1].encode()).decode()  # noqa: E731
     text = re.sub(r"\$BASE64\((.*?)\)(?=\")", encode, text, flags=re.DOTALL)
     return re.sub(r"\$(\d)", lambda found: ids[int(found[1]) - 1], text)
