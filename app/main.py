@@ -194,6 +194,7 @@ class Service:
             door_url=serving.url(self.door),
             door_token=settings.door_token.get_secret_value(),
             start_timeout=settings.start_timeout,
+            keep_seconds=settings.keep_runs_days * DAY,
         )
         return Plane(plane, self._clock)
 

@@ -2,29 +2,34 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 from starlette.exceptions import HTTPException
 
+from app.clock import Clock
 from app.errors import Temporary
 from app.events.parse import media_type
 from app.plane import validation
+from app.plane.resources import MAX_BYTES
 from app.plane.store import Document, Listing
 from app.plane.validation import Refused, first
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 _JSON = ("application/json", "application/cloudevents+json")
+CONTROL = "/api/controlPlane/v1"
 DATASTORE = "/api/mongodb-datastore/event"
 """The one path on which a query that cannot be is answered with 422."""
 
 _TOKEN = APIKeyHeader(name="x-token", auto_error=False)
-_REFUSALS = (400, 401, 403, 404, 415, 422, 500, 503)
+_REFUSALS = (400, 401, 403, 404, 409, 415, 422, 429, 500, 503)
+_FAILURES = 2.0
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Error(BaseModel):
@@ -34,16 +39,20 @@ class Error(BaseModel):
     message: str
 
 
-async def _posted(request: Request) -> bytes:
-    """The body of a POST, if it is JSON by its type and no larger than an event may be."""
-    if media_type(request.headers.get("content-type", "")) not in _JSON:
-        raise Refused(415, "the body must be JSON: Content-Type application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > validation.LIMIT:
-            raise Refused(400, f"the body takes more than {validation.LIMIT} bytes")
-    return bytes(body)
+def _at_most(limit: int) -> Any:
+    """A dependency that reads the body, if it is JSON by its type and takes no more bytes."""
+
+    async def read(request: Request) -> bytes:
+        if media_type(request.headers.get("content-type", "")) not in _JSON:
+            raise Refused(415, "the body must be JSON: Content-Type application/json")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise Refused(400, f"the body takes more than {limit} bytes")
+        return bytes(body)
+
+    return Depends(read)
 
 
 def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
@@ -60,19 +69,36 @@ def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> 
     return Depends(read)
 
 
-Posted = Annotated[bytes, Depends(_posted)]
+Posted = Annotated[bytes, _at_most(validation.LIMIT)]
+Files = Annotated[bytes, _at_most(MAX_BYTES)]
+"""A body that holds files."""
 
 
-def build(add_routes: Callable[[APIRouter], None], token: str) -> FastAPI:
+def parsed(body: bytes, model: type[Model]) -> Model:
+    """The body as a value.
+
+    Raises:
+        Refused: 400 when it is none.
+    """
+    try:
+        return model.model_validate(validation.decoded(body))
+    except ValidationError as error:
+        raise Refused(400, first(error.errors())) from None
+
+
+def build(parts: Iterable[Callable[[APIRouter], None]], token: str, clock: Clock) -> FastAPI:
     """The whole application; it answers a loopback Host only, and with the token only."""
     app = FastAPI(title="Keptn, embedded in Firstmate", docs_url=None, redoc_url=None)
     app.middleware("http")(_loopback_only)
     for failure in (Refused, Temporary, HTTPException, RequestValidationError):
         app.add_exception_handler(failure, _explain)
     app.get("/health")(lambda: {"status": "OK"})
-    refusals: dict[int | str, Document] = {code: {"model": Error} for code in _REFUSALS}
-    router = APIRouter(dependencies=[Depends(_wants(token))], responses=refusals)
-    add_routes(router)
+    form = {"application/json": {"schema": Error.model_json_schema()}}
+    refusals: dict[int | str, Document] = {code: {"content": form} for code in _REFUSALS}
+    guard = Depends(_Guard(token, clock).require)
+    router = _Router(dependencies=[guard], responses=refusals)
+    for add_routes in parts:
+        add_routes(router)
     app.include_router(router)
     return app
 
@@ -83,12 +109,29 @@ def json_body(model: type[BaseModel]) -> Document:
     return {"requestBody": {"required": True, "content": dict.fromkeys(_JSON, schema)}}
 
 
-def _wants(token: str) -> Callable[[str | None], None]:
-    def require(given: Annotated[str | None, Security(_TOKEN)]) -> None:
-        if given is None or not secrets.compare_digest(given.encode(), token.encode()):
-            raise Refused(401, "the header x-token is missing or does not hold the token")
+class _Router(APIRouter):
+    """Answers documents as they are: a model of each would only cost memory, and time per call."""
 
-    return require
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        super().add_api_route(path, endpoint, **{**how, "response_model": None})
+
+
+class _Guard:
+    """Lets in who knows the token; failures beyond two are answered once a second, as in Keptn."""
+
+    def __init__(self, token: str, clock: Clock) -> None:
+        self._token, self._clock = token.encode(), clock
+        self._allowed, self._since = _FAILURES, clock.now()
+
+    async def require(self, given: Annotated[str | None, Security(_TOKEN)]) -> None:
+        now = self._clock.now()
+        allowed = min(_FAILURES, self._allowed + max(0.0, now - self._since))
+        known = given is not None and secrets.compare_digest(given.encode(), self._token)
+        self._allowed, self._since = _FAILURES if known else max(0.0, allowed - 1), now
+        if not known and allowed < 1:
+            raise Refused(429, "too many failed attempts; wait a second")
+        if not known:
+            raise Refused(401, "the header x-token is missing or does not hold the token")
 
 
 async def _loopback_only(

@@ -1,6 +1,6 @@
 """Keptn's shipyard controller in small: what follows from an event, in one transaction. No HTTP.
 
-It leaves out pause, sequence control and the queue.
+On a stage and service one run is at work at a time; the others wait for their turn.
 """
 
 import uuid
@@ -11,8 +11,8 @@ from app.events import grammar
 from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
-from app.plane.resources import Resources
-from app.plane.store import Document, Store
+from app.plane.projects import Projects
+from app.plane.store import OPEN_STATES, Document, Store
 from app.plane.validation import EventData, PostedEvent, Refused, event_data, keptn_context
 
 SOURCE = "shipyard-controller"
@@ -30,9 +30,8 @@ class Controller:
     `wake` is called, from any thread, when there may be something to deliver or to wait for.
     """
 
-    def __init__(self, project: str, resources: Resources, store: Store, clock: Clock) -> None:
-        self._project = project
-        self._resources = resources
+    def __init__(self, projects: Projects, store: Store, clock: Clock) -> None:
+        self._projects = projects
         self._store = store
         self._clock = clock
         self.wake: Callable[[], object] = lambda: None
@@ -46,6 +45,21 @@ class Controller:
         self.wake()
         return context
 
+    def control(self, project: str, context: str, order: str, stage: str) -> None:
+        """Abort, pause or resume a run, or its part in one stage; nothing there is nothing done."""
+        wanted = (
+            f"project = ? AND keptnContext = ? AND ? IN ('', stage) AND status IN {OPEN_STATES}"
+        )
+        with self._store.transaction():
+            if order != "abort":
+                self._store.pause(context, stage, resume=order == "resume")
+            for execution in self._store.find("executions", wanted, project, context, stage):
+                if order == "abort":
+                    self._abort(execution)
+                else:
+                    self._go_on(execution)
+        self.wake()
+
     def log(self, entries: list[Document]) -> None:
         """Keep what integrations have to tell; an entry without a time gets the present one."""
         with self._store.transaction():
@@ -58,7 +72,9 @@ class Controller:
         now = self._clock.now()
         with self._store.transaction():
             for event in self._store.find("events", "phase = 'scheduled' AND due <= ?", now):
-                self._store.put("events", event | {"time": timestamp(now)}, "open", now)
+                self._store.put("events", event | {"time": timestamp(now)}, "held", now)
+                for execution in self._store.find("executions", "taskID = ?", event["id"]):
+                    self._go_on(execution)
             for event in self._store.unanswered(due_before=now - start_timeout):
                 self._time_out(event)
             moment = self._store.next_moment(start_timeout)
@@ -80,23 +96,51 @@ class Controller:
     def _trigger_sequence(self, event: Document, common: EventData, name: str) -> None:
         identity = str(uuid.uuid4())
         try:
-            sequence = self._sequence(common, name)
-            version = self._resources.snapshot(common.stage)
+            project = self._projects.get(common.project)
+            sequence = project.shipyard().sequence(common.stage, name)
+            version = project.snapshot(common.stage)
         except Refused as refused:
             nothing = shipyards.Sequence(name=name)
             reason = f"Unable to start sequence {name}: {refused}"
             ended = _ended(common, "fail", "errored", reason)
             self._finish(sequences.new(identity, nothing, event, common), ended, "finished")
             return
-        service = (common.stage, common.service)
-        self._store.query("INSERT OR IGNORE INTO services VALUES (?, ?)", *service)
+        project.know(common.stage, common.service)
         event = {**event, "gitcommitid": event.get("gitcommitid") or version}
-        self._proceed(sequences.new(identity, sequence, event, common), common)
+        self._go_on(sequences.new(identity, sequence, event, common))
 
-    def _sequence(self, common: EventData, name: str) -> shipyards.Sequence:
-        if common.project != self._project:
-            raise Refused(404, f"project {common.project} is not served here")
-        return self._resources.shipyard().sequence(common.stage, name)
+    def _go_on(self, execution: Document) -> None:
+        """Give a run its first task, or the current one its turn, if it need not wait for others.
+
+        A task whose turn has not come is stored and listed, but told to nobody.
+        """
+        status, scope = execution["status"], execution["scope"]
+        was, task = status["state"], status["currentTask"]
+        state = self._state(scope, task["name"])
+        going = state in ("started", "waitingForApproval")
+        if going and not task["name"]:
+            self._trigger_task(execution, execution["sequence"]["tasks"][0])
+            return
+        status["state"] = state
+        self._store.put("executions", execution)
+        if going:
+            self._store.release(task["triggeredID"], self._clock.now())
+        if was == "started" != state:
+            self._call_next(scope)
+
+    def _state(self, scope: Document, task: str) -> str:
+        if self._store.is_paused(scope["keptnContext"], scope["stage"]):
+            return "paused"
+        if task == "approval":
+            return "waitingForApproval"
+        return "waiting" if self._store.is_taken(scope) else "started"
+
+    def _call_next(self, scope: Document) -> None:
+        """Let those that wait for this stage and service go on, by the time of their trigger."""
+        while (waiting := self._store.next_waiting(scope)) is not None:
+            if self._store.is_taken(waiting["scope"]):
+                return
+            self._go_on(waiting)
 
     def _count(self, event: Document, common: EventData) -> None:
         """Count a started or finished for the task that it names; any other is ignored."""
@@ -129,11 +173,12 @@ class Controller:
         self._finish(execution, last, "finished")
         finished = f"{last.stage}.{execution['sequence']['name']}.finished"
         last_task = execution["status"]["previousTasks"][-1]["name"]
-        shipyard = self._resources.last_shipyard
+        shipyard = self._projects.get(execution["scope"]["project"]).last_shipyard
         for stage, name in shipyard.follow_ups(finished, last.result, last_task):
             data = {**sequences.triggered_data(execution), "stage": stage}
             triggered = {"type": grammar.of_sequence(stage, name, "triggered"), "data": data}
             self._publish(self._event(execution["scope"]["keptnContext"], triggered))
+        self._call_next(execution["scope"])
 
     def _trigger_task(self, execution: Document, task: Document) -> None:
         scope = execution["scope"]
@@ -144,10 +189,10 @@ class Controller:
         }
         event = self._event(scope["keptnContext"], attributes)
         execution["status"]["currentTask"] = sequences.current_task(task["name"], event["id"])
-        self._store.put("executions", execution)
         delay = shipyards.seconds(task["triggeredAfter"]) or 0.0
-        phase = "scheduled" if delay > 0 else "open"
+        phase = "scheduled" if delay > 0 else "held"
         self._store.put("events", event, phase, self._clock.now() + delay)
+        self._go_on(execution)
 
     def _time_out(self, event: Document) -> None:
         self._store.set_phase(event["id"], "closed")
@@ -158,6 +203,14 @@ class Controller:
             except Refused:  # a task named `labels` or the like has made its data unreadable
                 common = EventData.model_validate(execution["scope"])
             self._finish(execution, _ended(common, "fail", "errored", message), "timedOut")
+            self._call_next(execution["scope"])
+
+    def _abort(self, execution: Document) -> None:
+        """End it; what its task still does, nobody waits for, and nothing follows."""
+        self._store.set_phase(execution["status"]["currentTask"]["triggeredID"], "closed")
+        common = EventData.model_validate(execution["scope"])
+        self._finish(execution, _ended(common, "pass", "aborted", ""), "aborted")
+        self._call_next(execution["scope"])
 
     def _finish(self, execution: Document, last: EventData, state: str) -> None:
         execution["status"]["state"] = state

@@ -1,5 +1,6 @@
 """The plane's front door: its settings, and the parts put together. Everything else is private."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from app.clock import Clock
 from app.plane.api import build
 from app.plane.controller import Controller
 from app.plane.delivery import Delivery
-from app.plane.resources import Resources
+from app.plane.holdings import Holdings
+from app.plane.projects import Projects
+from app.plane.retention import Retention
 from app.plane.routes import Routes
 from app.plane.store import Store
+from app.plane.uniform import Uniform
 from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
@@ -26,7 +30,8 @@ class PlaneSettings:
     `folder` is the project folder that is served, `project` its name: empty for the shipyard's
     metadata.name. `data_dir` holds plane.db. Every route but /health and /openapi.json asks for
     `token`. Triggered task events go to `door_url`, with `door_token` as x-token if there is one.
-    `start_timeout` is in seconds.
+    `start_timeout` is in seconds. Ended runs are kept for `keep_seconds`, but of all events no
+    more than about the last `keep_events`.
     """
 
     folder: Path
@@ -36,6 +41,8 @@ class PlaneSettings:
     door_url: str
     door_token: str = ""
     start_timeout: float = 600.0
+    keep_seconds: float = 7 * 86_400.0
+    keep_events: int = 1_000_000
 
 
 class Plane:
@@ -49,32 +56,33 @@ class Plane:
         self._start_timeout = settings.start_timeout
         self._store = Store(settings.data_dir / "plane.db")
         try:
-            resources = Resources(settings.folder, settings.data_dir, self._store)
-            self.project: str = settings.project or _name(resources)
-            self.sequences = resources.last_shipyard.names()
+            projects = Projects(
+                settings.folder, settings.project, settings.data_dir, self._store, clock
+            )
+            self.project: str = projects.served
+            self.sequences = projects.get(self.project).last_shipyard.names()
         except Refused:
             self._store.close()
             raise
-        controller = Controller(self.project, resources, self._store, clock)
+        controller = Controller(projects, self._store, clock)
         headers = {"content-type": "application/cloudevents+json"}
         headers |= {"x-token": settings.door_token} if settings.door_token else {}
         door = httpx.AsyncClient(
             base_url=settings.door_url, headers=headers, timeout=DOOR_TIMEOUT, trust_env=False
         )
         self._delivery = Delivery(door, controller, self._store, clock)
-        routes = Routes(controller, resources, self._store, self.project)
-        self.app: FastAPI = build(routes.add_to, settings.token)
+        keep = settings.keep_seconds, settings.keep_events
+        self._retention = Retention(self._store, clock, *keep)
+        routes, uniform = Routes(controller, projects, self._store), Uniform(self._store, clock)
+        parts = routes.add_to, Holdings(projects).add_to, uniform.add_to
+        self.app: FastAPI = build(parts, settings.token, clock)
 
     async def run(self) -> None:
         """Deliver events and keep the timers until cancelled."""
-        await self._delivery.run(self._start_timeout)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._retention.run())
+            group.create_task(self._delivery.run(self._start_timeout))
 
     def close(self) -> None:
         """Let go of plane.db."""
         self._store.close()
-
-
-def _name(resources: Resources) -> str:
-    if not resources.last_shipyard.name:
-        raise Refused(400, "shipyard.yaml has no metadata.name; set it, or use --project")
-    return resources.last_shipyard.name

@@ -1,4 +1,4 @@
-"""The served folder as resources, and each stage's content by version. Writes nothing there.
+"""One project's folder as resources, and each stage's content by version. Knows of no events.
 
     DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
 
@@ -7,9 +7,12 @@ On each level a file `jobconfig.yaml` also stands for the resource `job/config.y
 
 import json
 import os
+import shutil
+from collections.abc import Mapping
 from hashlib import sha1
 from pathlib import Path
 
+from app.clock import Clock
 from app.plane.shipyard import Shipyard, parse
 from app.plane.store import Store
 from app.plane.validation import Refused
@@ -20,21 +23,39 @@ MAX_BYTES = 5 * 1024 * 1024
 MAX_FILES = 2000
 """In one stage, its services included."""
 
+SHIPYARD = "shipyard.yaml"
+_BAD_NAME = "Invalid resource URI"
 _ALIASES = {"job/config.yaml": "jobconfig.yaml"}
 
 
 class Resources:
-    """Reads the folder; `private` is a folder of ours that may lie inside it and is never served.
+    """Reads and writes `folder`; `private`, a folder of ours that may lie inside, is never served.
 
-    `last_shipyard` is the last that could be read; it decides on follow-ups, as Keptn's cached one.
+    The files are the truth: whatever else changes them changes the project.
     """
 
-    def __init__(self, folder: Path, private: Path, store: Store) -> None:
-        self._folder = folder.resolve()
-        self._stages = self._folder / "stages"
+    def __init__(self, name: str, folder: Path, private: Path, store: Store, clock: Clock) -> None:
+        self.name = name
+        self.folder = folder.resolve()
+        self._stages = self.folder / "stages"
         self._private = private.resolve()
         self._store = store
-        self.last_shipyard = self.shipyard()
+        self._clock = clock
+        self._last_shipyard: Shipyard | None = None
+
+    def text(self) -> str:
+        """The shipyard's text.
+
+        Raises:
+            Refused: it is missing, or cannot be read.
+        """
+        path = self.folder / SHIPYARD
+        try:
+            return path.read_text("utf-8")
+        except FileNotFoundError:
+            raise Refused(404, f"{path} is missing; create it, or name another folder") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(400, f"{path} cannot be read: {error}") from None
 
     def shipyard(self) -> Shipyard:
         """The shipyard as it is on disk now.
@@ -42,14 +63,73 @@ class Resources:
         Raises:
             Refused: it is missing or broken.
         """
-        path = self._folder / "shipyard.yaml"
-        try:
-            self.last_shipyard = parse(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise Refused(404, f"{path} is missing; create it, or name another folder") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused(400, f"{path} cannot be read: {error}") from None
-        return self.last_shipyard
+        self._last_shipyard = parse(self.text())
+        return self._last_shipyard
+
+    @property
+    def last_shipyard(self) -> Shipyard:
+        """The last that could be read; it decides on follow-ups, as Keptn's cached one."""
+        return self._last_shipyard or self.shipyard()
+
+    def know(self, stage: str = "", service: str = "") -> None:
+        """Remember since when a service is in a stage, or without them the project."""
+        place = self.name, stage, service, int(self._clock.now() * 1e9)
+        self._store.query("INSERT OR IGNORE INTO places VALUES (?, ?, ?, ?)", *place)
+
+    def services(self, stage: str) -> dict[str, str]:
+        """Each service of a stage, and since when: nanoseconds as text, as Keptn writes it.
+
+        It has those that have a folder, were triggered, or were made by name; stage "" is the
+        project itself, in which "" is known.
+
+        Raises:
+            Refused: 404 when the shipyard has no such stage.
+        """
+        self._level(stage, "")
+        for path in (self._stages / stage / "services").glob("[!.]*/") if stage else ():
+            self.know(stage, path.name)
+        of_stage = "SELECT service, created FROM places WHERE project = ? AND stage = ?"
+        found = self._store.query(f"{of_stage} ORDER BY service", self.name, stage)
+        return {service: str(created) for service, created in found}
+
+    def stages_of(self, service: str) -> list[str]:
+        """The stages that have a service."""
+        stages = [stage.name for stage in self.shipyard().stages]
+        return [stage for stage in stages if service in self.services(stage)]
+
+    def remove_service(self, service: str) -> None:
+        """Delete a service with its files in every stage; what was read by version stays readable.
+
+        Raises:
+            Refused: 404 when no stage has it.
+        """
+        if not (stages := self.stages_of(service)):
+            raise Refused(404, "Service not found")
+        for stage in stages:
+            self.snapshot(stage)
+            shutil.rmtree(self._stages / stage / "services" / service, ignore_errors=True)
+        forget = "DELETE FROM places WHERE project = ? AND service = ?"
+        self._store.query(forget, self.name, service)
+
+    def write(self, stage: str, service: str, files: Mapping[str, bytes | None]) -> str:
+        """Put contents in the place of what is there, None for nothing; returns the new version.
+
+        Raises:
+            Refused: in Keptn's words: 400, or 404 for nothing to delete.
+        """
+        root = self._level(stage, service)
+        targets = {self._target(root, uri): content for uri, content in files.items()}
+        shipyard = targets.get(self.folder / SHIPYARD)
+        if shipyard is not None:
+            parse(shipyard.decode(errors="replace"))
+        with self._store.transaction():  # so that nobody else writes meanwhile
+            for path, content in targets.items():
+                try:
+                    _replace(path, content)
+                except OSError as error:
+                    raise Refused(400, f"{path} cannot be written: {error.strerror}") from None
+            written = b"".join(filter(None, targets.values()))
+            return self.snapshot(stage) if stage else _digest(written)
 
     def read(self, stage: str, service: str, uri: str, commit: str) -> tuple[bytes, str]:
         """A resource's content and version: the one at `commit`, or without it what is there now.
@@ -59,11 +139,9 @@ class Resources:
         Raises:
             Refused: in Keptn's words: 400, 404, or 500 for a version that is not known.
         """
-        if ".." in uri or "~" in uri:
-            raise Refused(400, "Invalid resource URI")
         self._level(stage, service)
         prefix = f"services/{service}/" if service else ""
-        names = [prefix + name for name in (uri, _ALIASES.get(uri, uri))]
+        names = [prefix + name for name in (_checked(uri), _ALIASES.get(uri, uri))]
         if stage or commit:
             version = commit or self.snapshot(stage)
             content = self._at(version, names)
@@ -106,11 +184,25 @@ class Resources:
         """The folder of a stage or service that Keptn would know, or the project's."""
         if stage and stage not in {each.name for each in self.last_shipyard.stages}:
             raise Refused(404, "Stage not found")
-        known = "SELECT 1 FROM services WHERE stage = ? AND service = ?"
-        if service and not self._store.query(known, stage, service):
+        if service and service not in self.services(stage):
             raise Refused(404, "Service not found")
-        folder = self._stages / stage if stage else self._folder
+        folder = self._stages / stage if stage else self.folder
         return folder / "services" / service if service else folder
+
+    def _target(self, root: Path, uri: str) -> Path:
+        """The file that a resource is written to."""
+        if "/." in f"/{_checked(uri)}" or "\0" in uri:
+            raise Refused(400, _BAD_NAME)
+        real = (root / uri).resolve()
+        stages = root == self.folder and real.is_relative_to(self._stages)
+        if stages or not self._may_hold(real):
+            raise Refused(400, _BAD_NAME)
+        return real
+
+    def _may_hold(self, real: Path) -> bool:
+        """Whether a path lies inside the folder, and not in what is private there."""
+        private = self._private.is_relative_to(self.folder) and real.is_relative_to(self._private)
+        return real.is_relative_to(self.folder) and real != self.folder and not private
 
     def _at(self, version: str, names: list[str]) -> bytes | None:
         listed = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
@@ -124,7 +216,7 @@ class Resources:
     def _project_file(self, name: str) -> bytes | None:
         parts = name.split("/")
         hidden = parts[0] == "stages" or any(not part or part.startswith(".") for part in parts)
-        return None if hidden else self._content(self._folder / name)
+        return None if hidden else self._content(self.folder / name)
 
     def _content(self, path: Path) -> bytes | None:
         try:
@@ -136,8 +228,7 @@ class Resources:
         """None for what is no file of the project's, is too large, or leads outside by a link."""
         try:
             real = path.resolve()
-            inside = real.is_relative_to(self._folder) and not real.is_relative_to(self._private)
-            fits = inside and real.is_file() and real.stat().st_size <= MAX_BYTES
+            fits = self._may_hold(real) and real.is_file() and real.stat().st_size <= MAX_BYTES
         except (OSError, ValueError):
             return None
         return real if fits else None
@@ -160,3 +251,24 @@ class Resources:
 
 def _digest(content: bytes) -> str:
     return sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _checked(uri: str) -> str:
+    if ".." in uri or "~" in uri:
+        raise Refused(400, _BAD_NAME)
+    return uri
+
+
+def _replace(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.new")
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    elif path.exists():
+        path.unlink()
+    else:
+        raise Refused(404, "Resource not found")

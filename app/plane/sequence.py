@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 from app.plane.shipyard import Sequence
-from app.plane.store import Document
+from app.plane.store import RUN_STATES, Document
 from app.plane.validation import EventData
 
 Events = Callable[[str, str], list[Document]]
@@ -21,7 +21,7 @@ def new(identity: str, sequence: Sequence, event: Document, scope: EventData) ->
     return {
         "_id": identity,
         "sequence": sequence.model_dump(by_alias=True),
-        "status": {"state": "started", "previousTasks": [], "currentTask": current_task()},
+        "status": {"state": "triggered", "previousTasks": [], "currentTask": current_task()},
         "scope": {
             **scope.model_dump(),
             "keptnContext": event["shkeptncontext"],
@@ -138,9 +138,9 @@ def grouped(executions: list[Document], key: str) -> dict[str, list[Document]]:
 
 
 def state_of(executions: list[Document]) -> str:
-    """Finished once nothing is open any more, unless something timed out."""
+    """Finished once nothing is open any more, unless something timed out or was aborted."""
     states = {execution["status"]["state"] for execution in executions}
-    return next((word for word in ("started", "timedOut") if word in states), "finished")
+    return next(word for word in RUN_STATES if word in states)
 
 
 def view(run: list[Document], events: Events) -> Document:

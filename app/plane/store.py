@@ -1,4 +1,4 @@
-"""plane.db: events, executions, log entries, contents of stages. Stores and finds; decides nothing.
+"""plane.db: events, executions, log entries, contents, places. Stores and finds; decides nothing.
 
 A row is a JSON document as the API shows it; generated columns bear the names of the API's query.
 """
@@ -24,24 +24,47 @@ _COLUMNS = {
     "project:scope.project stage:scope.stage service:scope.service time:triggeredAt "
     "taskID:status.currentTask.triggeredID",
     "logs": "integrationId:integrationid time",
+    "integrations": "id name namespace:metadata.kubernetesmetadata.namespace "
+    "hostname:metadata.hostname time:metadata.lastseen",
 }
 """Each column with the place of its value in the document, where that has another name."""
 
 _SCHEMA = """
 CREATE UNIQUE INDEX IF NOT EXISTS event ON events (eventID);
 CREATE UNIQUE INDEX IF NOT EXISTS execution ON executions (id);
+CREATE UNIQUE INDEX IF NOT EXISTS integration ON integrations (id);
 CREATE INDEX IF NOT EXISTS events_of_run ON events (keptnContext);
-CREATE INDEX IF NOT EXISTS executions_of_run ON executions (keptnContext);
+CREATE INDEX IF NOT EXISTS executions_of_run ON executions (keptnContext, status);
+CREATE INDEX IF NOT EXISTS runs ON executions (project, keptnContext, status);
+CREATE INDEX IF NOT EXISTS lanes ON executions (project, stage, service, status);
 CREATE INDEX IF NOT EXISTS answers ON events (triggeredID);
 CREATE INDEX IF NOT EXISTS tasks ON executions (taskID);
-CREATE INDEX IF NOT EXISTS phases ON events (phase);
-CREATE TABLE IF NOT EXISTS services (stage, service, PRIMARY KEY (stage, service));
+CREATE INDEX IF NOT EXISTS open_events ON events (phase, type);
+CREATE INDEX IF NOT EXISTS types ON events (project, type, phase);
+CREATE INDEX IF NOT EXISTS moments ON events (project, time);
+CREATE INDEX IF NOT EXISTS times ON events (time);
+CREATE INDEX IF NOT EXISTS log_times ON logs (time);
+CREATE TABLE IF NOT EXISTS pauses (keptnContext, stage, PRIMARY KEY (keptnContext, stage));
+CREATE TABLE IF NOT EXISTS places (project, stage, service, created INTEGER,
+    PRIMARY KEY (project, stage, service));
 CREATE TABLE IF NOT EXISTS snapshots (version PRIMARY KEY, digests TEXT);
 CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, content BLOB);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
-OPEN = "phase IN ('open', 'taken')"
+_FROM_1 = """
+INSERT OR IGNORE INTO places SELECT project, stage, service, 0 FROM executions;
+DROP TABLE services;
+DROP INDEX phases;
+"""
+OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
+RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
+"""Of its executions' states a run shows the first of these."""
+
+_RUN_STATE = " ".join(f"WHEN max(status = '{word}') THEN '{word}'" for word in RUN_STATES)
+OPEN = "phase IN ('held', 'open', 'taken')"
+_SENT_AND_OPEN = "phase IN ('open', 'taken')"
 _UNANSWERED = "NOT EXISTS (SELECT 1 FROM events AS a WHERE a.triggeredID = events.eventID)"
+_LANE = "project = ? AND stage = ? AND service = ?"
 _BOUNDS = {"fromTime": "time > ?", "beforeTime": "time < ?"}
 
 
@@ -85,8 +108,8 @@ class Page:
 class Store:
     """One connection under one lock.
 
-    The phase of a triggered task's event: scheduled, open, taken (by the door), closed; that of a
-    sequence's end: untold, then closed.
+    The phase of a triggered task's event: scheduled (for later), held (while its run must wait),
+    open, taken (by the door), closed; that of a sequence's end: untold, then closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +117,8 @@ class Store:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         tables = "".join(map(_table, _COLUMNS))
-        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} COMMIT")
+        change = _FROM_1 if self.query("PRAGMA user_version") == [(1,)] else ""
+        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} {change} COMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -104,7 +128,7 @@ class Store:
             yield
             self.query("COMMIT")
 
-    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, *values: Any, **named: Any) -> list[tuple[Any, ...]]:
         """Run one statement.
 
         Raises:
@@ -112,7 +136,7 @@ class Store:
         """
         try:
             with self._lock:
-                return self._db.execute(sql, values).fetchall()
+                return self._db.execute(sql, named or values).fetchall()
         except sqlite3.OperationalError as error:
             raise Temporary(f"plane.db: {error}") from error
 
@@ -131,9 +155,36 @@ class Store:
         found = self.query(f"SELECT body FROM {table} WHERE {where} ORDER BY n", *values)  # noqa: S608
         return [json.loads(body) for (body,) in found]
 
+    def release(self, event_id: str, now: float) -> None:
+        """An event that was held is open from now on."""
+        sql = "UPDATE events SET phase = 'open', due = ? WHERE eventID = ? AND phase = 'held'"
+        self.query(sql, now, event_id)
+
+    def pause(self, context: str, stage: str, *, resume: bool) -> None:
+        """Pause a context in a stage, or without one in all, or let it go on there."""
+        add = "INSERT OR IGNORE INTO pauses VALUES (?, ?)"
+        drop = "DELETE FROM pauses WHERE keptnContext = ? AND ? IN ('', stage)"
+        self.query(drop if resume else add, context, stage)
+
+    def is_paused(self, context: str, stage: str) -> bool:
+        """Whether nothing new of a context shall start in a stage."""
+        sql = "SELECT 1 FROM pauses WHERE keptnContext = ? AND stage IN ('', ?)"
+        return bool(self.query(sql, context, stage))
+
+    def is_taken(self, scope: Document) -> bool:
+        """Whether a run of another context is at work on this stage and service."""
+        sql = f"SELECT 1 FROM executions WHERE {_LANE} AND status = 'started' AND keptnContext != ?"  # noqa: S608
+        return bool(self.query(sql, *_lane(scope), scope["keptnContext"]))
+
+    def next_waiting(self, scope: Document) -> Document | None:
+        """The execution that waits for this stage and service since it was triggered first."""
+        order = "status = 'waiting' ORDER BY time, n LIMIT 1"
+        found = self.query(f"SELECT body FROM executions WHERE {_LANE} AND {order}", *_lane(scope))  # noqa: S608
+        return json.loads(found[0][0]) if found else None
+
     def unanswered(self, due_before: float) -> list[Document]:
         """Open events that were due before a time, and about which nothing at all was heard."""
-        return self.find("events", f"{OPEN} AND due <= ? AND {_UNANSWERED}", due_before)
+        return self.find("events", f"{_SENT_AND_OPEN} AND due <= ? AND {_UNANSWERED}", due_before)
 
     def next_moment(self, start_timeout: float) -> float | None:
         """When next an event becomes due, or an open one has waited too long."""
@@ -144,23 +195,44 @@ class Store:
 
     def page(self, table: str, listing: Listing, condition: str = "1") -> Page:
         """The listing's page of the rows that also fulfil an SQL condition."""
-        where, values = [condition], []
-        for name, text in listing.texts.items():
-            if text:
-                any_of = [text] if name in _BOUNDS else text.split(",")
-                where.append(_BOUNDS.get(name, f"{name} IN ({', '.join('?' * len(any_of))})"))
-                values += any_of
-        source = f"FROM {table} WHERE {' AND '.join(where)}"
+        where, values = _where(listing, condition)
+        return self._page("body", f"{table} WHERE {where}", "n", listing, values)
+
+    def runs(self, listing: Listing, state: str) -> Page:
+        """The listing's page of contexts that have executions, those with news first."""
+        where, values = _where(listing, "1")
+        having = f"GROUP BY keptnContext HAVING ? IN ('', CASE {_RUN_STATE} END)"
+        source = f"executions WHERE {where} {having}"
+        return self._page("json_quote(keptnContext)", source, "max(n)", listing, [*values, state])
+
+    def _page(
+        self, what: str, source: str, order: str, listing: Listing, values: list[str]
+    ) -> Page:
         with self._lock:
-            total = self.query(f"SELECT count(*) {source}", *values)[0][0]
-            window = f"SELECT body {source} ORDER BY n DESC LIMIT ? OFFSET ?"
+            total = self.query(f"SELECT count(*) FROM (SELECT 1 FROM {source})", *values)[0][0]  # noqa: S608
+            window = f"SELECT {what} FROM {source} ORDER BY {order} DESC LIMIT ? OFFSET ?"  # noqa: S608
             rows = self.query(window, *values, listing.size or -1, listing.offset)
-        return Page([json.loads(body) for (body,) in rows], listing.offset + len(rows), total)
+        return Page([json.loads(row) for (row,) in rows], listing.offset + len(rows), total)
 
     def close(self) -> None:
         """Let go of the file, once a look-up that a cancelled caller left behind has ended."""
         with self._lock:
             self._db.close()
+
+
+def _lane(scope: Document) -> tuple[str, str, str]:
+    return scope["project"], scope["stage"], scope["service"]
+
+
+def _where(listing: Listing, condition: str) -> tuple[str, list[str]]:
+    """The SQL condition that a row is in the list, and its values."""
+    where, values = [condition], []
+    for name, text in listing.texts.items():
+        if text:
+            any_of = [text] if name in _BOUNDS else text.split(",")
+            where.append(_BOUNDS.get(name, f"{name} IN ({', '.join('?' * len(any_of))})"))
+            values += any_of
+    return " AND ".join(where), values
 
 
 def _table(name: str) -> str:

@@ -8,13 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import acceptance, cluster, fleet, footprint, lifecycles
+from tests.bench import acceptance, cluster, fleet, footprint, lifecycles, plane
 from tests.bench.table import Figure, render
 
 DISK = "/var/tmp"
 """Where the data folders are: on a disk, where /tmp may be memory."""
 
-PARTS = (acceptance, lifecycles, footprint, cluster, fleet)
+PARTS = (acceptance, lifecycles, footprint, plane, cluster, fleet)
 
 
 def measure() -> list[Figure]:

@@ -97,6 +97,7 @@ class Client:
         return context
 
     async def trigger(self, sequence: str = "dev.delivery", **data: Any) -> str:
+        """Trigger a sequence on the service `basket`, if no other is given; returns its context."""
         stage = sequence.partition(".")[0]
         scope = {"project": self.project, "stage": stage, "service": "basket"}
         kind = f"sh.keptn.event.{sequence}.triggered"

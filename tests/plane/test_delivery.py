@@ -109,7 +109,7 @@ async def test_a_slow_delivery_delays_no_other(keptn: Client, door: tuple[Door, 
     kind = "sh.keptn.event.dev.delivery.triggered"
     data = {"project": "bookshop", "stage": "dev", "service": "basket"}
     await keptn.post({"type": kind, "source": "me", "shkeptncontext": slow, "data": data})
-    context = await keptn.trigger()
+    context = await keptn.trigger(service="cart")
     await eventually(door[0].contexts, lambda found: found == [context])
 
 
@@ -119,7 +119,7 @@ async def test_what_was_taken_is_not_offered_after_a_restart(
     first = await keptn.trigger()
     await eventually(door[0].contexts, lambda found: found == [first])
     door[0].codes = [503] * 1000
-    second = await keptn.trigger()
+    second = await keptn.trigger(service="cart")
     await eventually(lambda: asyncio.sleep(0, 1000 - len(door[0].codes)))
     again = Plane(settings(folder, door_url=door[1]), Hasty())
     door[0].codes = []

@@ -191,7 +191,7 @@ async def test_what_is_not_in_the_shipyard_ends_at_once(
 
 async def test_a_foreign_project_ends_at_once(keptn: Client) -> None:
     context = await keptn.trigger(project="other")
-    assert "project other is not served here" in (await keptn.ended(context))["message"]
+    assert "Project not found" in (await keptn.ended(context))["message"]
 
 
 async def test_an_evaluation_can_always_be_triggered(keptn: Client) -> None:

@@ -59,7 +59,7 @@ async def test_what_was_acknowledged_under_load_is_there_after_the_kill(folder: 
         with hosted(folder) as (process, url):
             async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:
                 while left := left - 1:
-                    acknowledged.append(await Client(http).trigger())
+                    acknowledged.append(await Client(http).trigger(service=f"s{len(acknowledged)}"))
             process.send_signal(signal.SIGKILL)
     with hosted(folder) as (_, url):
         async with httpx.AsyncClient(base_url=url, headers={"x-token": TOKEN}) as http:

@@ -22,7 +22,7 @@ async def test_silence_ends_the_sequence_after_the_start_timeout(
     plane: Plane, keptn: Client, clock: VirtualClock
 ) -> None:
     context = await keptn.trigger(labels={"team": "a"})
-    answered = await keptn.trigger()
+    answered = await keptn.trigger(service="cart")
     (task, _) = await keptn.open("deployment")
     await keptn.answer(task, "started")
     async with running(plane):

@@ -1,0 +1,132 @@
+"""The projects: the user's folder, and those made over the API, each a folder of the same layout.
+
+    DATA_DIR/projects/<project>/
+
+What a folder holds is in `resources`; nothing here knows of events.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from app.clock import Clock
+from app.plane.resources import SHIPYARD, Resources
+from app.plane.shipyard import parse
+from app.plane.store import Document, Store
+from app.plane.validation import Refused
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,198}[a-z0-9])?")
+
+
+class Projects:
+    """Finds, makes and deletes projects; `served` is the name of the user's folder.
+
+    Raises:
+        Refused: the user's folder has no shipyard that can be read, or no name.
+    """
+
+    def __init__(
+        self, folder: Path, served: str, data_dir: Path, store: Store, clock: Clock
+    ) -> None:
+        self._root, self._private = data_dir / "projects", data_dir
+        self._store, self._clock = store, clock
+        self._found: dict[str, Resources] = {}
+        name = Resources("", folder, data_dir, store, clock).shipyard().name
+        if not (served or name):
+            raise Refused(400, "shipyard.yaml has no metadata.name; set it, or use --project")
+        self.served = served or name
+        self._found[self.served] = self._at(self.served, folder)
+
+    def names(self) -> list[str]:
+        """The user's project first."""
+        made = sorted(path.parent.name for path in self._root.glob(f"*/{SHIPYARD}"))
+        return [self.served, *(name for name in made if name != self.served)]
+
+    def get(self, name: str) -> Resources:
+        """The project of this name.
+
+        Raises:
+            Refused: 404 when there is none.
+        """
+        if name not in self._found:
+            if name not in self.names():
+                raise Refused(404, "Project not found")
+            self._found[name] = self._at(name, self._root / name)
+        return self._found[name]
+
+    def create(self, name: str, shipyard: bytes) -> None:
+        """Make a project.
+
+        Raises:
+            Refused: 400 for its name or shipyard, 409 when it is there.
+        """
+        _check(name)
+        parse(shipyard.decode(errors="replace"))
+        if name in self.names():
+            raise Refused(409, "Project already exists")
+        (self._root / name).mkdir(parents=True, exist_ok=True)
+        self._at(name, self._root / name).write("", "", {SHIPYARD: shipyard})
+
+    def delete(self, project: str) -> Document:
+        """Forget a project with its files, events and runs.
+
+        Raises:
+            Refused: 404 when there is none, 409 for the user's folder.
+        """
+        self.get(project)
+        if project == self.served:
+            raise Refused(409, f"{project} is the folder that is served; serve another one instead")
+        shutil.rmtree(self._root / project)
+        del self._found[project]
+        for table in ("events", "executions", "places"):
+            self._store.query(f"DELETE FROM {table} WHERE project = ?", project)  # noqa: S608
+        return {}
+
+    def view(self, project: str) -> Document:
+        """A project as Keptn's API shows it."""
+        found = self.get(project)
+        shipyard = found.last_shipyard
+        return {
+            "projectName": project,
+            "creationDate": found.services("")[""],
+            "shipyard": found.text(),
+            "shipyardVersion": shipyard.api_version,
+            "stages": [self.stage(project, stage.name) for stage in shipyard.stages],
+        }
+
+    def stage(self, project: str, stage: str) -> Document:
+        """A stage as Keptn's API shows it."""
+        return {"stageName": stage, "services": self.services(project, stage)}
+
+    def services(self, project: str, stage: str) -> list[Document]:
+        """A stage's services as Keptn's API shows them."""
+        found = self.get(project).services(stage)
+        return [{"serviceName": name, "creationDate": since} for name, since in found.items()]
+
+    def create_service(self, project: str, service: str) -> None:
+        """Make a service in every stage.
+
+        Raises:
+            Refused: 400 for its name, 404 for the project, 409 when a stage has it.
+        """
+        _check(service)
+        found = self.get(project)
+        if found.stages_of(service):
+            raise Refused(409, "Service already exists")
+        for stage in found.last_shipyard.stages:
+            found.know(stage.name, service)
+
+    def _at(self, name: str, folder: Path) -> Resources:
+        project = Resources(name, folder, self._private, self._store, self._clock)
+        project.know()
+        return project
+
+
+def _check(name: str) -> None:
+    """Let only names pass that Keptn's own rule allows.
+
+    Raises:
+        Refused: 400 for any other.
+    """
+    if not _NAME.fullmatch(name):
+        raise Refused(400, f"{name[:40]!r} is no name: use a to z, 0 to 9, -, a letter first")
