@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import log, serving
+from app import log, pruning, serving
 from app import settings as reading
 from app.clock import Clock
 from app.couriers import Couriers
@@ -28,7 +28,7 @@ from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
 from app.keptn.reconcile import Reconciler
 from app.keptn.wanted import Wanted
-from app.ledger import guard, outbox, rows
+from app.ledger import guard, rows
 from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
@@ -39,8 +39,6 @@ from app.senders import Sender
 from app.settings import Settings, comma_list
 from app.worker import Worker
 
-PRUNE_SECONDS = 3600.0
-PRUNED_AT_ONCE = 500
 DAY = 86400.0
 
 
@@ -88,7 +86,9 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [self._sender.run(), self._couriers.run(), self._prune(), self._poll.run()]
+        loops = [self._sender.run(), self._couriers.run(), self._poll.run()]
+        ages = (self.settings.keep_runs_days * DAY, self.settings.keep_ids_days * DAY)
+        loops.append(pruning.run(self._river.ledger, self._river.engine, self._clock, *ages))
         if self.settings.polls:
             loops.append(self._observer.run())
         loops.append(self.plane.run() if self.plane else self._uniform.run())
@@ -217,21 +217,6 @@ class Service:
         }
         self.token_file = self.settings.data_dir / reading.TOKEN_FILE
         self._lock.describe(self.places)
-
-    async def _prune(self) -> None:
-        """Forget what is old, and its output, a few runs at a time."""
-        while True:
-            now, keys = self._clock.now(), list[str]()
-            runs = now - self.settings.keep_runs_days * DAY
-            ids = now - self.settings.keep_ids_days * DAY
-            with contextlib.suppress(LedgerFull):  # then there is nothing to be done but wait
-                prune = functools.partial(
-                    outbox.prune, runs_before=runs, seen_before=ids, limit=PRUNED_AT_ONCE
-                )
-                keys = await self._river.ledger.write(prune)
-            for key in keys:
-                self._river.engine.forget(key)
-            await self._clock.sleep(1.0 if keys else PRUNE_SECONDS)
 
     async def _close(self) -> None:
         await self._river.close()

@@ -1,6 +1,5 @@
 """The commands that `keptn` has too, typed at the embedded plane of a running service."""
 
-import importlib.util
 import json
 import uuid
 from pathlib import Path
@@ -10,11 +9,6 @@ import pytest
 from tests.cli.conftest import Terminal
 from tests.cli.test_captain import SHIPYARD, said
 from tests.cli.test_moving import files_in
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("app.plane.projects") is None,
-    reason="the plane has no projects of its own yet",
-)
 
 
 @pytest.fixture
