@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -18,8 +18,10 @@ from app import settings as reading
 from app.clock import Clock
 from app.couriers import Couriers
 from app.doors import ops
+from app.doors.nats import NatsDoor
 from app.doors.push import Door
 from app.engines.contract import Engine
+from app.errors import Permanent
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
@@ -33,6 +35,9 @@ from app.routes import Routes, Terms
 from app.senders import Sender
 from app.settings import Settings
 from app.worker import Worker
+
+if TYPE_CHECKING:
+    from app.keptn.nats import Broker
 
 PRUNE_SECONDS = 3600.0
 PRUNED_AT_ONCE = 500
@@ -82,6 +87,8 @@ class Service:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
         loops = [self._sender.run(), self._couriers.run(), self._prune()]
+        if self._broker:
+            loops.append(self._broker.run(self._nats_door().receive))
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -92,6 +99,8 @@ class Service:
             [*servers, *tasks, stopped], return_when=asyncio.FIRST_COMPLETED
         )
         self._stop.set()
+        if self._broker:
+            await self._broker.drain()
         await self._worker.drain(self.settings.drain_seconds)
         for listener in listeners:
             listener.should_exit = True
@@ -111,7 +120,10 @@ class Service:
         )
         slots = settings.slots(river.engine.name)
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
-        self._sender = Sender(KeptnChannel(self._api, river.core, self._worker.refuse), river.core)
+        self._broker = broker_for(settings, clock)
+        publish = self._broker.publish if self._broker else None
+        channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
+        self._sender = Sender(channel, river.core)
         self._couriers = Couriers(routes.refreshed, river.core)
         river.lifecycle.wake = self._wake
         self._watch()
@@ -128,6 +140,9 @@ class Service:
             return max(0.0, now() - since) if since else 0.0
 
         gauge = self._river.metrics.gauge
+        if broker := self._broker:
+            gauge("nats_connected", "1: events come over NATS", lambda: broker.is_connected)
+            broker.overflowed = self._river.metrics.rejected.labels("overflow").inc
         gauge("running", "Runs that hold a slot", lambda: self._worker.running)
         gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
@@ -146,6 +161,17 @@ class Service:
         ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
         served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
+
+    def _nats_door(self) -> NatsDoor:
+        river, worker = self._river, self._worker
+        return NatsDoor(
+            river.lifecycle,
+            river.metrics,
+            self._clock,
+            self.settings.source,
+            worker.take,
+            worker.end_closed,
+        )
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings
@@ -206,6 +232,21 @@ class Service:
         if self.plane:
             self.plane.close()
         self._lock.release()
+
+
+def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
+    """The connection to NATS, by EVENTBROKER.
+
+    Raises:
+        Permanent: what it needs is not installed.
+    """
+    if not settings.brokers:
+        return None
+    try:
+        from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
+    return Broker(settings.brokers, settings.eventbroker_credentials_file, settings.source, clock)
 
 
 def token(data_dir: Path) -> str:

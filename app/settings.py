@@ -58,8 +58,11 @@ class Settings(BaseSettings):
     """Token for KEPTN_API_ENDPOINT."""
     keptn_api_token_file: Path | None = None
     """File with that token; read again for each request, so that it can be replaced."""
-    eventbroker: str = ""
-    """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
+    eventbroker: SecretStr = SecretStr("")
+    """URL of Keptn's NATS (`nats://keptn-nats`), or several, comma-separated: events come from
+    there, and answers go into its stream. Needs the extra `nats`, and one of the two URLs above."""
+    eventbroker_credentials_file: Path | None = None
+    """File of NATS credentials (`.creds`) for EVENTBROKER."""
     runner: Literal["auto", "kubernetes", "container", "process"] = "auto"
     """Where tasks run. `auto`: as Kubernetes Jobs in a cluster; elsewhere in containers if docker
     or podman answers, else as processes."""
@@ -155,6 +158,14 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL such as http://host:port/path")
         return value.rstrip("/")
 
+    @field_validator("eventbroker")
+    @classmethod
+    def _is_nats_url(cls, value: SecretStr) -> SecretStr:
+        for url in comma_list(value.get_secret_value()):
+            if not re.match(r"(nats|tls)://[^/\s]+$", url):
+                raise ValueError("must be a URL such as nats://host:4222")
+        return value
+
     @field_validator("task_started_wait_duration")
     @classmethod
     def _is_duration(cls, value: str) -> str:
@@ -187,6 +198,11 @@ class Settings(BaseSettings):
     def owned(self) -> frozenset[str]:
         """OWNED_TASKS as a set."""
         return frozenset(comma_list(self.owned_tasks))
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The URLs in EVENTBROKER."""
+        return comma_list(self.eventbroker.get_secret_value())
 
     def api_token(self) -> str:
         """The token for Keptn's API as it is now."""
@@ -226,9 +242,10 @@ def check(settings: Settings) -> None:
     Raises:
         Permanent: naming the variable and the remedy.
     """
-    if settings.eventbroker:
+    if settings.eventbroker and not (settings.keptn_distributor_url or settings.keptn_api_endpoint):
         raise Permanent(
-            "EVENTBROKER: NATS is not spoken yet; use KEPTN_DISTRIBUTOR_URL or KEPTN_API_ENDPOINT"
+            "EVENTBROKER brings events only, no job config: set KEPTN_API_ENDPOINT (in Keptn's"
+            " namespace http://api-gateway-nginx/api) or KEPTN_DISTRIBUTOR_URL too"
         )
     if settings.in_cluster and not settings.connected:
         raise Permanent(

@@ -4,6 +4,7 @@ What is done for a run stands in `app.planning` and `app.running`; only this roo
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -11,14 +12,16 @@ from typing import TypeVar
 
 from app import log
 from app.core import Core
-from app.errors import Temporary
+from app.errors import Permanent, Temporary
+from app.events import parse
 from app.events.build import Outcome, errored
+from app.events.parse import Event
 from app.keptn.api import KeptnApi
 from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
-from app.planning import CLOSED, Decision, Ignore, Planner
+from app.planning import CLOSED, Decision, Ignore, Plan, Planner
 from app.running import Errand, Runner, Stopping
 
 UNREACHABLE_SECONDS = 540.0
@@ -76,6 +79,19 @@ class Worker:
         if task := self._tasks.get(run_id):
             task.cancel()
         await self._lifecycle.refuse(run_id, reason)
+
+    async def end_closed(self, event: Event) -> None:
+        """A sequence ended: refuse what runs for it and is not waited for any more.
+
+        Keptn that cannot be asked now is asked later, by whoever looks at all runs.
+        """
+        stage = event.named("stage")
+        for run in rows.under_way(self._ledger.reader, event.shkeptncontext, stage):
+            with contextlib.suppress(Temporary, Permanent):
+                if Plan.load(run.plan or "").answered and not await self._api.is_open(
+                    parse.restore(run.event)
+                ):
+                    await self.refuse(run.id, CLOSED)
 
     async def drain(self, seconds: float) -> None:
         """Launch nothing more, and give what runs so many seconds to be answered."""

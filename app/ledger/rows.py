@@ -104,6 +104,12 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
     return [(row["id"], row["state"]) for row in rows]
 
 
+def under_way(reader: sqlite3.Connection, context: str, stage: str) -> list[Run]:
+    """The planned and running runs of a stage in a context."""
+    sql = "SELECT * FROM runs WHERE state IN ('planned', 'running') AND context = ? AND stage = ?"
+    return _read(reader, Run, sql, context, stage)
+
+
 def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:
     """The newest `limit` runs, oldest first."""
     newest = "SELECT * FROM runs WHERE (? OR state <> 'ignored') ORDER BY id DESC LIMIT ?"

@@ -121,6 +121,14 @@ class StrictKeptn:
         """Abort the sequence of a task."""
         self._post("abort", {"triggeredid": triggeredid})
 
+    def join(self, project: str, url: str) -> None:
+        """Speak to a nats-server for a project, whose tasks are then delivered at door "nats"."""
+        self._post("join", {"project": project, "url": url})
+
+    def leave(self, project: str) -> None:
+        """Speak to a project's nats-server no more."""
+        self._post("join", {"project": project})
+
     def faults(self, *rules: dict[str, Any]) -> None:
         """Append rules; their fields are those of `faults.Rule`, their modes `faults.MODES`."""
         self._post("faults", {"rules": rules})

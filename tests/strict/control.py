@@ -103,6 +103,14 @@ async def abort(keptn: Keptn, order: Order) -> Order:
     return {}
 
 
+async def join(keptn: Keptn, order: Order) -> Order:
+    """Speak to a nats-server for a project; without a `url`, no more."""
+    await keptn.broker.leave(order["project"])
+    if "url" in order:
+        await keptn.broker.join(order["project"], order["url"])
+    return {}
+
+
 async def add_faults(keptn: Keptn, order: Order) -> Order:
     """Append rules to those in force."""
     rules = [Rule(**rule) for rule in order["rules"]]
@@ -188,6 +196,7 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/deliver", deliver),
     ("POST", "/hold", hold),
     ("POST", "/abort", abort),
+    ("POST", "/join", join),
     ("POST", "/faults", add_faults),
     ("POST", "/clear_faults", clear_faults),
     ("POST", "/refuse", refuse),

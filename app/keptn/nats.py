@@ -1,0 +1,169 @@
+"""The connection to Keptn's NATS: what comes is handed on, what goes is acknowledged by a stream.
+
+What an event means, and which way it takes where there is no stream, is not known here.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error, SlowConsumerError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from app.clock import Clock
+from app.outbound import NotSent, Unclear
+
+SUBJECTS = "sh.keptn.>"
+ACK_SECONDS = 5.0
+
+DEDUPED_SECONDS = 100.0
+"""How long an event may be published again: a stream that Keptn made knows its id for 120 s."""
+
+AT_ONCE = 64
+WAITING = 1000
+WAITING_BYTES = 32 * 1024 * 1024
+"""What may wait to be handed on, as events and, behind those, as bytes; more is lost."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Broker:
+    """One connection, made again for ever; `group` shares events with others of this name.
+
+    Attributes:
+        connected: called when events flow (again); what was published before has to be asked for.
+        overflowed: called for each event that was lost because too many waited.
+    """
+
+    def __init__(
+        self, servers: Sequence[str], credentials: Path | None, group: str, clock: Clock
+    ) -> None:
+        self._servers = list(servers)
+        self._credentials = credentials
+        self._group = group
+        self._clock = clock
+        self._client: Client | None = None
+        self._subscription: Subscription | None = None
+        self._arrived = asyncio.Queue[bytes](WAITING)
+        self._stream = ""
+        self.connected: Callable[[], None] = lambda: None
+        self.overflowed: Callable[[], None] = lambda: None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether events flow."""
+        return self._client is not None and self._client.is_connected
+
+    async def run(self, receive: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand on what comes, in its order and many at a time, until cancelled."""
+
+        async def hand_on() -> None:
+            while True:
+                await receive(await self._arrived.get())
+                self._arrived.task_done()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(hand_on())
+            await self._stay_connected()
+
+    async def drain(self) -> None:
+        """Take no more events, and wait until those that came are handed on."""
+        if self._subscription and self.is_connected:
+            with contextlib.suppress(Error, OSError):
+                await self._subscription.drain()
+        await self._arrived.join()
+
+    async def publish(self, event_type: str, body: str, event_id: str) -> bool:
+        """Have the stream store an event; False where there is none, and nothing was published.
+
+        Without a reply it is published again as long as the stream surely drops a second one.
+
+        Raises:
+            NotSent: no connection, or the stream takes nothing.
+            Unclear: it may be stored, and publishing it again may store it twice.
+        """
+        if self._client is None or not self._client.is_connected:
+            raise NotSent("NATS: no connection")
+        begun, failures = self._clock.tick(), 0
+        try:
+            self._stream = self._stream or await self._find_stream(self._client, event_type)
+        except (Error, OSError) as error:
+            raise NotSent(f"NATS: no stream can be asked for ({type(error).__name__})") from None
+        while self._stream:
+            try:
+                await self._store(self._client, event_type, body, event_id)
+            except (Error, OSError) as error:
+                if isinstance(error, APIError) and not failures:
+                    raise NotSent(f"NATS: not stored ({error.description})") from None
+                failures += 1
+                if self._clock.tick() - begun > DEDUPED_SECONDS:
+                    self._stream = ""
+                    raise Unclear(f"NATS: no reply ({type(error).__name__})") from None
+                await self._clock.sleep(self._clock.backoff(failures))
+            else:
+                return True
+        return False
+
+    async def _store(self, client: Client, subject: str, body: str, message_id: str) -> None:
+        headers = {"Nats-Msg-Id": message_id}
+        stream = client.jetstream(timeout=ACK_SECONDS)
+        await stream.publish(subject, body.encode(), stream=self._stream, headers=headers)
+
+    async def _find_stream(self, client: Client, subject: str) -> str:
+        """Asked for beforehand: publishing where nobody stores would look like a lost reply."""
+        try:
+            return await client.jetstream(timeout=ACK_SECONDS).find_stream_name_by_subject(subject)
+        except (NotFoundError, ServiceUnavailableError):
+            return ""
+
+    async def _stay_connected(self) -> None:
+        failures = 0
+        while True:
+            client, closed = Client(), asyncio.Event()
+            try:
+                await self._connect(client, closed)
+                failures = 0
+                await closed.wait()
+                cause = type(client.last_error).__name__
+            except Exception as error:  # noqa: BLE001 - many unrelated types; each means the same
+                cause = type(error).__name__
+            finally:
+                await client.close()
+            failures += 1
+            if failures == 1:
+                _LOG.warning("NATS is away", extra={"cause": cause})
+            await self._clock.sleep(self._clock.backoff(failures))
+
+    async def _connect(self, client: Client, closed: asyncio.Event) -> None:
+        async def close() -> None:
+            closed.set()
+
+        await client.connect(
+            self._servers,
+            name=self._group,
+            user_credentials=self._credentials,
+            allow_reconnect=False,  # a new client is made instead: nothing old goes out late
+            error_cb=self._heed,
+            closed_cb=close,
+        )
+        self._subscription = await client.subscribe(
+            SUBJECTS, self._group, cb=self._keep, pending_bytes_limit=WAITING_BYTES
+        )
+        await client.flush()
+        self._client = client
+        _LOG.info("NATS is connected")
+        self.connected()
+
+    async def _keep(self, message: Msg) -> None:
+        await self._arrived.put(message.data)
+
+    async def _heed(self, error: Exception) -> None:
+        """What the client tells beside its work; a broken connection is seen when it closes."""
+        if isinstance(error, SlowConsumerError):
+            self.overflowed()
