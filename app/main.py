@@ -88,7 +88,7 @@ class Service:
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
         loops = [self._sender.run(), self._couriers.run(), self._prune()]
         if self._broker:
-            loops.append(self._broker.run(self._nats_door().receive))
+            loops.append(self._broker.run(self._nats.receive))
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -120,6 +120,7 @@ class Service:
         )
         slots = settings.slots(river.engine.name)
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
+        self._nats = NatsDoor(river.core, self._api, self._worker.accept, self._worker.close)
         self._broker = broker_for(settings, clock)
         publish = self._broker.publish if self._broker else None
         channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
@@ -141,8 +142,7 @@ class Service:
 
         gauge = self._river.metrics.gauge
         if broker := self._broker:
-            gauge("nats_connected", "1: events come over NATS", lambda: broker.is_connected)
-            broker.overflowed = self._river.metrics.rejected.labels("overflow").inc
+            gauge("nats_connected", "1: events come over NATS", lambda: broker.connected)
         gauge("running", "Runs that hold a slot", lambda: self._worker.running)
         gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
@@ -161,17 +161,6 @@ class Service:
         ready = ops.create(self._river.metrics, lambda: not self._stop.is_set())
         served = [(door.app(settings.max_event_bytes), self.door), (ready, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
-
-    def _nats_door(self) -> NatsDoor:
-        river, worker = self._river, self._worker
-        return NatsDoor(
-            river.lifecycle,
-            river.metrics,
-            self._clock,
-            self.settings.source,
-            worker.take,
-            worker.end_closed,
-        )
 
     def _build_plane(self, folder: Path, project: str) -> Plane:
         settings = self.settings
@@ -235,18 +224,15 @@ class Service:
 
 
 def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
-    """The connection to NATS, by EVENTBROKER.
-
-    Raises:
-        Permanent: what it needs is not installed.
-    """
-    if not settings.brokers:
+    """The connection to NATS, by EVENTBROKER; Permanent when what it needs is not installed."""
+    servers = reading.comma_list(settings.eventbroker.get_secret_value())
+    if not servers:
         return None
     try:
         from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
     except ImportError:
         raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
-    return Broker(settings.brokers, settings.eventbroker_credentials_file, settings.source, clock)
+    return Broker(servers, settings.eventbroker_credentials_file, settings.source, clock)
 
 
 def token(data_dir: Path) -> str:

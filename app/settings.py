@@ -199,11 +199,6 @@ class Settings(BaseSettings):
         """OWNED_TASKS as a set."""
         return frozenset(comma_list(self.owned_tasks))
 
-    @property
-    def brokers(self) -> tuple[str, ...]:
-        """The URLs in EVENTBROKER."""
-        return comma_list(self.eventbroker.get_secret_value())
-
     def api_token(self) -> str:
         """The token for Keptn's API as it is now."""
         if self.keptn_api_token_file:

@@ -4,7 +4,6 @@ What is done for a run stands in `app.planning` and `app.running`; only this roo
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -12,8 +11,7 @@ from typing import TypeVar
 
 from app import log
 from app.core import Core
-from app.errors import Permanent, Temporary
-from app.events import parse
+from app.errors import Temporary
 from app.events.build import Outcome, errored
 from app.events.parse import Event
 from app.keptn.api import KeptnApi
@@ -72,6 +70,21 @@ class Worker:
         self._tasks[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
         task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
 
+    async def accept(self, event: Event) -> str:
+        """Take an event in, and drive the run that it starts; the verdict of `Lifecycle.accept`."""
+        verdict, run_id = await self._lifecycle.accept(event)
+        if run_id is not None:
+            self.take(run_id)
+        self._core.metrics.accepted.labels(verdict).inc()
+        return verdict
+
+    async def close(self, run_id: int) -> None:
+        """Keptn no longer waits for a run: end it, unless it is answered by now or silent."""
+        run = rows.run(self._ledger.reader, run_id)
+        if run.state in ("planned", "running") and Plan.load(run.plan or "").answered:
+            self._core.metrics.ignored.labels("closed").inc()
+            await self.refuse(run_id, CLOSED)
+
     async def refuse(self, run_id: int, reason: str) -> None:
         """Keptn does not want an answer from us: end what runs, close the run."""
         if errand := self._errands.get(run_id):
@@ -79,19 +92,6 @@ class Worker:
         if task := self._tasks.get(run_id):
             task.cancel()
         await self._lifecycle.refuse(run_id, reason)
-
-    async def end_closed(self, event: Event) -> None:
-        """A sequence ended: refuse what runs for it and is not waited for any more.
-
-        Keptn that cannot be asked now is asked later, by whoever looks at all runs.
-        """
-        stage = event.named("stage")
-        for run in rows.under_way(self._ledger.reader, event.shkeptncontext, stage):
-            with contextlib.suppress(Temporary, Permanent):
-                if Plan.load(run.plan or "").answered and not await self._api.is_open(
-                    parse.restore(run.event)
-                ):
-                    await self.refuse(run.id, CLOSED)
 
     async def drain(self, seconds: float) -> None:
         """Launch nothing more, and give what runs so many seconds to be answered."""

@@ -1,60 +1,53 @@
 """The door to Keptn's NATS: whatever is published there is taken as if it had been pushed.
 
-How the connection is kept is the broker's business.
+How the connection is kept is the broker's business; what it missed, others find out.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.clock import Clock
-from app.errors import BadEvent, Temporary
+from app.core import Core
+from app.errors import BadEvent, FirstmateError
 from app.events import grammar, parse
 from app.events.parse import Event
-from app.lifecycle import Lifecycle
-from app.metrics import Metrics
+from app.keptn.api import KeptnApi
+from app.ledger import rows
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class NatsDoor:
-    """Takes the events of everybody but `source`, which is us.
+    """Takes the events of all others; `close` is told of a run that Keptn has ended."""
 
-    `take` is told of each new run, `ended` of each sequence that ended, however it did.
-    """
-
-    lifecycle: Lifecycle
-    metrics: Metrics
-    clock: Clock
-    source: str
-    take: Callable[[int], None]
-    ended: Callable[[Event], Awaitable[None]]
+    core: Core
+    api: KeptnApi
+    accept: Callable[[Event], Awaitable[str]]
+    close: Callable[[int], Awaitable[None]]
 
     async def receive(self, body: bytes) -> None:
         """Accept one event; nobody hears of it when that fails, and nobody delivers it again."""
+        rejected = self.core.metrics.rejected
         try:
             event = parse.parse({}, body)
-            if event.source != self.source:
-                await self._accept(event)
+            if event.source != self.core.source:
+                await self.accept(event)
+                await self._heed_end(event)
         except BadEvent:
-            self.metrics.rejected.labels("400").inc()
+            rejected.labels("400").inc()
+        except FirstmateError as error:
+            rejected.labels("503").inc()
+            _LOG.warning("event not taken", extra={"cause": str(error)})
         except Exception:  # noqa: BLE001 - one event's fault must not stop the others
-            self.metrics.rejected.labels("503").inc()
-            _LOG.exception("event not accepted")
+            rejected.labels("503").inc()
+            _LOG.exception("event not taken")
 
-    async def _accept(self, event: Event) -> None:
-        verdict, run_id = await self._store(event)
-        if run_id is not None:
-            self.take(run_id)
-        self.metrics.accepted.labels(verdict).inc()
-        if (grammar.sequence_event(event.type) or ("",))[-1] == "finished":
-            await self.ended(event)
-
-    async def _store(self, event: Event) -> tuple[str, int | None]:
-        while True:
-            try:
-                return await self.lifecycle.accept(event)
-            except Temporary as error:  # the disk is full
-                _LOG.warning("event waits", extra={"cause": str(error)})
-                await self.clock.sleep(self.clock.longest_delay)
+    async def _heed_end(self, event: Event) -> None:
+        """When a sequence ended, by an abort perhaps, close the runs that it leaves behind."""
+        if (grammar.sequence_event(event.type) or ("",))[-1] != "finished":
+            return
+        reader, stage = self.core.ledger.reader, event.named("stage")
+        for run in rows.under_way(reader, event.shkeptncontext, stage):
+            if not await self.api.is_open(parse.restore(run.event)):
+                await self.close(run.id)

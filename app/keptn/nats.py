@@ -12,7 +12,7 @@ from pathlib import Path
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error, SlowConsumerError
+from nats.errors import Error
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from app.clock import Clock
@@ -24,10 +24,8 @@ ACK_SECONDS = 5.0
 DEDUPED_SECONDS = 100.0
 """How long an event may be published again: a stream that Keptn made knows its id for 120 s."""
 
-AT_ONCE = 64
-WAITING = 1000
-WAITING_BYTES = 32 * 1024 * 1024
-"""What may wait to be handed on, as events and, behind those, as bytes; more is lost."""
+AT_ONCE, WAITING, WAITING_BYTES = 64, 1000, 32 * 1024 * 1024
+"""What is handed on at a time, and what may wait, as events and behind those as bytes."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,26 +34,22 @@ class Broker:
     """One connection, made again for ever; `group` shares events with others of this name.
 
     Attributes:
-        connected: called when events flow (again); what was published before has to be asked for.
-        overflowed: called for each event that was lost because too many waited.
+        missed: called when events may have been lost: before each connection, or in a flood.
     """
 
     def __init__(
         self, servers: Sequence[str], credentials: Path | None, group: str, clock: Clock
     ) -> None:
-        self._servers = list(servers)
-        self._credentials = credentials
-        self._group = group
+        self._servers, self._credentials, self._group = list(servers), credentials, group
         self._clock = clock
         self._client: Client | None = None
         self._subscription: Subscription | None = None
-        self._arrived = asyncio.Queue[bytes](WAITING)
+        self._arrived = asyncio.Queue[Msg](WAITING)
         self._stream = ""
-        self.connected: Callable[[], None] = lambda: None
-        self.overflowed: Callable[[], None] = lambda: None
+        self.missed: Callable[[], None] = lambda: None
 
     @property
-    def is_connected(self) -> bool:
+    def connected(self) -> bool:
         """Whether events flow."""
         return self._client is not None and self._client.is_connected
 
@@ -64,7 +58,7 @@ class Broker:
 
         async def hand_on() -> None:
             while True:
-                await receive(await self._arrived.get())
+                await receive((await self._arrived.get()).data)
                 self._arrived.task_done()
 
         async with asyncio.TaskGroup() as group:
@@ -74,9 +68,9 @@ class Broker:
 
     async def drain(self) -> None:
         """Take no more events, and wait until those that came are handed on."""
-        if self._subscription and self.is_connected:
+        if self._subscription and self.connected:
             with contextlib.suppress(Error, OSError):
-                await self._subscription.drain()
+                await self._subscription.drain()  # type: ignore[no-untyped-call]
         await self._arrived.join()
 
     async def publish(self, event_type: str, body: str, event_id: str) -> bool:
@@ -92,35 +86,26 @@ class Broker:
             raise NotSent("NATS: no connection")
         begun, failures = self._clock.tick(), 0
         try:
-            self._stream = self._stream or await self._find_stream(self._client, event_type)
+            self._stream = self._stream or await _find_stream(self._client, event_type)
         except (Error, OSError) as error:
             raise NotSent(f"NATS: no stream can be asked for ({type(error).__name__})") from None
         while self._stream:
             try:
-                await self._store(self._client, event_type, body, event_id)
+                await self._client.jetstream(timeout=ACK_SECONDS).publish(
+                    event_type, body.encode(), headers={"Nats-Msg-Id": event_id}
+                )
             except (Error, OSError) as error:
+                cause = type(error).__name__
                 if isinstance(error, APIError) and not failures:
-                    raise NotSent(f"NATS: not stored ({error.description})") from None
+                    raise NotSent(f"NATS: the stream takes nothing ({cause})") from None
                 failures += 1
                 if self._clock.tick() - begun > DEDUPED_SECONDS:
                     self._stream = ""
-                    raise Unclear(f"NATS: no reply ({type(error).__name__})") from None
+                    raise Unclear(f"NATS: no reply ({cause})") from None
                 await self._clock.sleep(self._clock.backoff(failures))
             else:
                 return True
         return False
-
-    async def _store(self, client: Client, subject: str, body: str, message_id: str) -> None:
-        headers = {"Nats-Msg-Id": message_id}
-        stream = client.jetstream(timeout=ACK_SECONDS)
-        await stream.publish(subject, body.encode(), stream=self._stream, headers=headers)
-
-    async def _find_stream(self, client: Client, subject: str) -> str:
-        """Asked for beforehand: publishing where nobody stores would look like a lost reply."""
-        try:
-            return await client.jetstream(timeout=ACK_SECONDS).find_stream_name_by_subject(subject)
-        except (NotFoundError, ServiceUnavailableError):
-            return ""
 
     async def _stay_connected(self) -> None:
         failures = 0
@@ -144,26 +129,29 @@ class Broker:
         async def close() -> None:
             closed.set()
 
+        async def heed(_: Exception) -> None:
+            self.missed()
+
         await client.connect(
             self._servers,
             name=self._group,
             user_credentials=self._credentials,
             allow_reconnect=False,  # a new client is made instead: nothing old goes out late
-            error_cb=self._heed,
+            error_cb=heed,
             closed_cb=close,
         )
         self._subscription = await client.subscribe(
-            SUBJECTS, self._group, cb=self._keep, pending_bytes_limit=WAITING_BYTES
+            SUBJECTS, self._group, cb=self._arrived.put, pending_bytes_limit=WAITING_BYTES
         )
         await client.flush()
         self._client = client
         _LOG.info("NATS is connected")
-        self.connected()
+        self.missed()
 
-    async def _keep(self, message: Msg) -> None:
-        await self._arrived.put(message.data)
 
-    async def _heed(self, error: Exception) -> None:
-        """What the client tells beside its work; a broken connection is seen when it closes."""
-        if isinstance(error, SlowConsumerError):
-            self.overflowed()
+async def _find_stream(client: Client, subject: str) -> str:
+    """Asked for beforehand: publishing where nobody stores would look like a lost reply."""
+    try:
+        return await client.jetstream(timeout=ACK_SECONDS).find_stream_name_by_subject(subject)
+    except (NotFoundError, ServiceUnavailableError):
+        return ""
