@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.core import Core
-from app.errors import BadEvent, FirstmateError
+from app.errors import BadEvent
 from app.events import grammar, parse
 from app.events.parse import Event
 from app.keptn.api import KeptnApi
@@ -36,9 +36,6 @@ class NatsDoor:
                 await self._heed_end(event)
         except BadEvent:
             rejected.labels("400").inc()
-        except FirstmateError as error:
-            rejected.labels("503").inc()
-            _LOG.warning("event not taken", extra={"cause": str(error)})
         except Exception:  # noqa: BLE001 - one event's fault must not stop the others
             rejected.labels("503").inc()
             _LOG.exception("event not taken")

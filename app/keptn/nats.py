@@ -85,27 +85,23 @@ class Broker:
         if self._client is None or not self._client.is_connected:
             raise NotSent("NATS: no connection")
         begun, failures = self._clock.tick(), 0
-        try:
-            self._stream = self._stream or await _find_stream(self._client, event_type)
-        except (Error, OSError) as error:
-            raise NotSent(f"NATS: no stream can be asked for ({type(error).__name__})") from None
-        while self._stream:
+        while True:
             try:
-                await self._client.jetstream(timeout=ACK_SECONDS).publish(
-                    event_type, body.encode(), headers={"Nats-Msg-Id": event_id}
-                )
+                self._stream = self._stream or await _find_stream(self._client, event_type)
+                if self._stream:
+                    await self._client.jetstream(timeout=ACK_SECONDS).publish(
+                        event_type, body.encode(), headers={"Nats-Msg-Id": event_id}
+                    )
+                return bool(self._stream)
             except (Error, OSError) as error:
                 cause = type(error).__name__
                 if isinstance(error, APIError) and not failures:
                     raise NotSent(f"NATS: the stream takes nothing ({cause})") from None
-                failures += 1
                 if self._clock.tick() - begun > DEDUPED_SECONDS:
                     self._stream = ""
                     raise Unclear(f"NATS: no reply ({cause})") from None
-                await self._clock.sleep(self._clock.backoff(failures))
-            else:
-                return True
-        return False
+            failures += 1
+            await self._clock.sleep(self._clock.backoff(failures))
 
     async def _stay_connected(self) -> None:
         failures = 0
