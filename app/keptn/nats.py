@@ -19,7 +19,7 @@ from app.clock import Clock
 from app.outbound import NotSent, Unclear
 
 SUBJECTS = "sh.keptn.>"
-ACK_SECONDS = 5.0
+ACK_SECONDS, LOOK_SECONDS, PING_SECONDS = 5.0, 0.5, 20
 
 DEDUPED_SECONDS = 100.0
 """How long an event may be published again: a stream that Keptn made knows its id for 120 s."""
@@ -106,11 +106,12 @@ class Broker:
     async def _stay_connected(self) -> None:
         failures = 0
         while True:
-            client, closed = Client(), asyncio.Event()
+            client = Client()
             try:
-                await self._connect(client, closed)
+                await self._connect(client)
                 failures = 0
-                await closed.wait()
+                while client.is_connected:  # not every client that closes says so
+                    await self._clock.sleep(LOOK_SECONDS)
                 cause = type(client.last_error).__name__
             except Exception as error:  # noqa: BLE001 - many unrelated types; each means the same
                 cause = type(error).__name__
@@ -121,10 +122,7 @@ class Broker:
                 _LOG.warning("NATS is away", extra={"cause": cause})
             await self._clock.sleep(self._clock.backoff(failures))
 
-    async def _connect(self, client: Client, closed: asyncio.Event) -> None:
-        async def close() -> None:
-            closed.set()
-
+    async def _connect(self, client: Client) -> None:
         async def heed(_: Exception) -> None:
             self.missed()
 
@@ -133,8 +131,10 @@ class Broker:
             name=self._group,
             user_credentials=self._credentials,
             allow_reconnect=False,  # a new client is made instead: nothing old goes out late
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            ping_interval=PING_SECONDS,
             error_cb=heed,
-            closed_cb=close,
         )
         self._subscription = await client.subscribe(
             SUBJECTS, self._group, cb=self._arrived.put, pending_bytes_limit=WAITING_BYTES

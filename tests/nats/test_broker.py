@@ -37,6 +37,12 @@ async def client(server: NatsServer) -> AsyncIterator[Client]:
     await other.close()
 
 
+async def flush(other: Client) -> None:
+    """Have it at the server: this client's first ping overtakes what was published before."""
+    for _ in range(2):
+        await other.flush()
+
+
 async def stored(server: NatsServer) -> int:
     """How many events the stream holds."""
     async with client(server) as other:
@@ -193,7 +199,7 @@ async def test_services_of_one_name_share_the_events(
     async with client(plain) as other:
         for number in range(100):
             await other.publish("sh.keptn.event.test.triggered", b"%d" % number)
-        await other.flush()
+        await flush(other)
     await eventually(lambda: len(heard) >= 100)
     assert sorted(heard, key=int) == [b"%d" % number for number in range(100)]
 
@@ -213,7 +219,7 @@ async def test_a_flood_is_told_and_takes_no_more_memory_than_was_set_aside(
     async with client(plain) as other:
         for _ in range(5000):
             await other.publish("sh.keptn.event.test.triggered", b"x" * 1000)
-        await other.flush()
+        await flush(other)
         await eventually(lambda: len(missed) > 3800)
         gate.set()
         await broker.drain()
@@ -234,11 +240,11 @@ async def test_what_came_is_handed_on_before_it_ends_and_nothing_comes_then(
     async with client(plain) as other:
         for number in range(500):
             await other.publish("sh.keptn.event.test.triggered", b"%d" % number)
-        await other.flush()
+        await flush(other)
         await broker.drain()
         assert len(heard) == 500
         await other.publish("sh.keptn.event.test.triggered", b"late")
-        await other.flush()
+        await flush(other)
     await asyncio.sleep(0.1)
     assert len(heard) == 500
     assert broker.connected
