@@ -59,6 +59,7 @@ class Service:
         reading.check(settings)
         self.settings = settings
         self._clock = clock = clock or Clock()
+        self._broker = broker_for(settings, clock)
         data = settings.data_dir
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         guard.require_local_disk(data)
@@ -121,7 +122,6 @@ class Service:
         slots = settings.slots(river.engine.name)
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
         self._nats = NatsDoor(river.core, self._api, self._worker.accept, self._worker.close)
-        self._broker = broker_for(settings, clock)
         publish = self._broker.publish if self._broker else None
         channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
         self._sender = Sender(channel, river.core)
