@@ -89,7 +89,9 @@ class Service:
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
         loops = [self._sender.run(), self._couriers.run(), self._prune()]
         if self._broker:
-            loops.append(self._broker.run(self._nats.receive))
+            worker = self._worker
+            door = NatsDoor(self._river.core, self._api, worker.accept, worker.close)
+            loops.append(self._broker.run(door.receive))
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -121,7 +123,6 @@ class Service:
         )
         slots = settings.slots(river.engine.name)
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
-        self._nats = NatsDoor(river.core, self._api, self._worker.accept, self._worker.close)
         publish = self._broker.publish if self._broker else None
         channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
         self._sender = Sender(channel, river.core)

@@ -19,7 +19,7 @@ from app.clock import Clock
 from app.outbound import NotSent, Unclear
 
 SUBJECTS = "sh.keptn.>"
-ACK_SECONDS, LOOK_SECONDS, PING_SECONDS = 5.0, 0.5, 20
+ACK_SECONDS, DRAIN_SECONDS, LOOK_SECONDS, PING_SECONDS = 5.0, 5.0, 0.5, 20
 
 DEDUPED_SECONDS = 100.0
 """How long an event may be published again: a stream that Keptn made knows its id for 120 s."""
@@ -67,11 +67,12 @@ class Broker:
             await self._stay_connected()
 
     async def drain(self) -> None:
-        """Take no more events, and wait until those that came are handed on."""
-        if self._subscription and self.connected:
-            with contextlib.suppress(Error, OSError):
-                await self._subscription.drain()  # type: ignore[no-untyped-call]
-        await self._arrived.join()
+        """Take no more events, and wait a while until those that came are handed on."""
+        with contextlib.suppress(Error, OSError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                if self._subscription and self.connected:
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
+                await self._arrived.join()
 
     async def publish(self, event_type: str, body: str, event_id: str) -> bool:
         """Have the stream store an event; False where there is none, and nothing was published.

@@ -52,10 +52,10 @@ class Peer(ABC):
     def verdict(self) -> Verdict:
         """What came of it."""
 
-    def disturb(self) -> None:
+    def disturb(self) -> None:  # noqa: B027 - most have nothing in between
         """Break off whatever lies between Keptn and the service, and let it be there again."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing of their own
         """Leave nothing running."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.js.api import DiscardPolicy
 
 from app.clock import Clock
 from app.keptn import nats
@@ -126,8 +127,9 @@ async def test_a_stream_that_is_full_is_no_place_for_an_event(
     server: NatsServer, connect: Callable[..., Awaitable[Broker]]
 ) -> None:
     async with client(server) as other:
-        limits = {"name": STREAM, "subjects": [SUBJECTS], "max_msgs": 1, "discard": "new"}
-        await other.jetstream().add_stream(**limits)
+        await other.jetstream().add_stream(
+            name=STREAM, subjects=[SUBJECTS], max_msgs=1, discard=DiscardPolicy.NEW
+        )
     broker = await connect(server.url)
     assert await publish(broker)
     with pytest.raises(NotSent, match="NATS: the stream takes nothing"):
