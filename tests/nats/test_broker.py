@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import shutil
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -264,6 +266,34 @@ async def test_the_user_in_the_url_is_heeded_and_the_password_is_told_to_nobody(
                 await connect(f"nats://captain:planted-too@{place}")
     assert "NATS is away" in caplog.text
     assert "planted" not in caplog.text
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    """The file of a certificate for this machine that only its owner trusts; its key is beside."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate")
+    made = f"openssl req -x509 -nodes -newkey rsa:2048 -keyout {tmp_path}/key -out {tmp_path}/cert"
+    alone = "-subj /CN=server -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*made.split(), *alone.split()], check=True, capture_output=True)
+    return f"{tmp_path}/cert"
+
+
+async def test_a_server_is_believed_by_its_certificate_only(
+    connect: Callable[..., Awaitable[Broker]],
+    certificate: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = ("--tlscert", certificate, "--tlskey", f"{tmp_path}/key")
+    with NatsServer(None, "--tls", *files) as server:
+        for url in (server.url, server.url.replace("nats:", "tls:")):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await connect(url)
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
+        for url in (server.url, server.url.replace("nats:", "tls:")):
+            await connect(url)
 
 
 async def test_credentials_that_cannot_be_read_are_tried_again(
