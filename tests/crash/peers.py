@@ -127,9 +127,11 @@ class NatsPeer(StrictPeer):
         keptn.join(self.project, self._server.url)
 
     def trigger(self) -> None:
-        """See `Peer.trigger`; NATS keeps nothing for those who are not there yet."""
+        """See `Peer.trigger`; NATS keeps nothing for those who are not there, or not any more."""
         self._service.await_broker()
         super().trigger()
+        while self._service.alive and not self._service.has_run():
+            time.sleep(0.02)
 
     def disturb(self) -> None:
         """See `Peer.disturb`."""
