@@ -60,11 +60,10 @@ class Lifecycle:
         Returns:
             ("new", the run's number), or "duplicate" or "foreign" and None: nothing is to be done.
         """
-        now = self._clock.now()
-        reason = "" if event.task else "not a task's triggered event"
+        now, ours = self._clock.now(), event.source == self._source
+        reason = "" if event.task or (event.tells and not ours) else "not a task's triggered event"
         if event.task and not build.answerable(event, self._source):
             reason = "its identity and labels leave no room for an answer"
-        ours = event.source == self._source
         told = () if ours else tuple(self._announce(self.masks.event(event)))
 
         def transact(db: sqlite3.Connection) -> int | None:
@@ -80,6 +79,11 @@ class Lifecycle:
         if reason or run_id is None:
             return "duplicate" if run_id is None else "foreign", None
         return "new", run_id
+
+    async def mark(self, name: str, at: float) -> None:
+        """Note how far something was read; see `rows.mark`."""
+        sql = "INSERT OR REPLACE INTO marks VALUES (?, ?)"
+        await self._ledger.write(lambda db: db.execute(sql, (name, at)).rowcount)
 
     async def ignore(self, run: Run, reason: str, *, log: bool = False) -> None:
         """End a run in silence, keeping the reason; `log` also tells it to Keptn's Uniform log."""

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -19,25 +19,25 @@ from app.clock import Clock
 from app.couriers import Couriers
 from app.doors import ops
 from app.doors.nats import NatsDoor
+from app.doors.observe import Observer
+from app.doors.poll import Poll
 from app.doors.push import Door
 from app.engines.contract import Engine
-from app.errors import Permanent
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
+from app.keptn.reconcile import Reconciler
+from app.keptn.wanted import Wanted
 from app.ledger import guard, outbox, rows
 from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
-from app.river import River
+from app.river import River, broker_for
 from app.routes import Routes, Terms
 from app.senders import Sender
-from app.settings import Settings
+from app.settings import Settings, comma_list
 from app.worker import Worker
-
-if TYPE_CHECKING:
-    from app.keptn.nats import Broker
 
 PRUNE_SECONDS = 3600.0
 PRUNED_AT_ONCE = 500
@@ -87,11 +87,11 @@ class Service:
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
         listeners = [serving.Listener(app, bound) for app, bound in self._applications()]
-        loops = [self._sender.run(), self._couriers.run(), self._prune()]
+        loops = [self._sender.run(), self._couriers.run(), self._prune(), self._poll.run()]
+        if self.settings.polls:
+            loops.append(self._observer.run())
         if self._broker:
-            worker = self._worker
-            door = NatsDoor(self._river.core, self._api, worker.accept, worker.close)
-            loops.append(self._broker.run(door.receive))
+            loops.append(self._broker.run(self._nats.receive))
         if self.plane:
             loops.append(self.plane.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
@@ -127,12 +127,28 @@ class Service:
         channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
         self._sender = Sender(channel, river.core)
         self._couriers = Couriers(routes.refreshed, river.core)
+        self._look_out()
         river.lifecycle.wake = self._wake
         self._watch()
+
+    def _look_out(self) -> None:
+        """What Keptn is asked for by itself, whichever door the events come through."""
+        polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
+        core, worker = self._river.core, self._worker
+        everything = polls or bool(self._broker)
+        wanted = Wanted(self._api, core, tasks, everything=everything)
+        reconciler = Reconciler(self._api, core, worker)
+        self._poll = Poll(reconciler, wanted, core, polls=polls)
+        self._nats = NatsDoor(core, worker.accept, reconciler.check)
+        if self._broker:
+            self._broker.missed = self._poll.compare_all
+        self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)
 
     def _wake(self) -> None:
         self._sender.wake()
         self._couriers.wake()
+        if self.settings.polls:  # an answer of ours may let Keptn trigger the next task
+            self._poll.wake()
 
     def _watch(self) -> None:
         """The figures that are read from the ledger when asked for."""
@@ -153,9 +169,8 @@ class Service:
     def _applications(self) -> list[tuple[FastAPI, Any]]:
         settings = self.settings
         door = Door(
-            self._river.lifecycle,
+            self._worker.accept,
             self._river.metrics,
-            self._worker.take,
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
@@ -222,18 +237,6 @@ class Service:
         if self.plane:
             self.plane.close()
         self._lock.release()
-
-
-def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
-    """The connection to NATS, by EVENTBROKER; Permanent when what it needs is not installed."""
-    servers = reading.comma_list(settings.eventbroker.get_secret_value())
-    if not servers:
-        return None
-    try:
-        from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
-    return Broker(servers, settings.eventbroker_credentials_file, settings.source, clock)
 
 
 def token(data_dir: Path) -> str:

@@ -109,9 +109,13 @@ class Planner:
             Temporary: Keptn, or the config in it, cannot be reached now.
         """
         event = parse.restore(run.event)
-        late = self._clock.now() - run.happened > LATE_SECONDS
+        decision = await self._decide(run, event, ask_first=ask_first)
+        return decision if event.task else _unanswered(decision)
+
+    async def _decide(self, run: Run, event: Event, *, ask_first: bool) -> Decision:
+        ask_first |= self._clock.now() - run.happened > LATE_SECONDS
         try:
-            if (ask_first or late) and not await self._api.is_open(event):
+            if event.task and ask_first and not await self._api.is_open(event):
                 return Ignore("closed", CLOSED)
             resource = await self._find_config(event)
         except Refused as error:
@@ -157,8 +161,21 @@ def place(level: str) -> str:
     return f"{CONFIG_RESOURCE} ({level} level)"
 
 
+def _unanswered(decision: Decision) -> Plan | Ignore:
+    """What may be done for an event that nobody waits for an answer to."""
+    if isinstance(decision, Plan):
+        return replace(decision, answered=False)
+    if isinstance(decision, Outcome):
+        return Ignore(decision.reason, decision.message, log=True)
+    return replace(decision, code="observed", log=False)
+
+
 def _choose(config: JobConfig, event: Event, resource: Resource) -> Plan | Ignore:
     chosen = tuple(matching(config, event_map(event)))
+    if not event.task:  # a loose pattern, such as `deploy`, was never meant for all that follows
+        kind = event.type.rpartition(".")[2]
+        told = [any(kind in entry.name for entry in one.events) for one in config.actions]
+        chosen = tuple(one for one in chosen if told[one])
     if not chosen:
         names = ", ".join(repr(action.name) for action in config.actions) or "none"
         where = f"{place(resource.level)} at version {resource.version or 'unknown'}"

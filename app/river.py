@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app import masking
 from app.clock import Clock
@@ -32,6 +32,9 @@ from app.settings import Settings, comma_list
 from app.tasks.image import Supplies
 from app.tasks.secrets import Secrets
 from app.tracing import Tracer
+
+if TYPE_CHECKING:
+    from app.keptn.nats import Broker
 
 
 class Captain(Keptn, Source, Protocol):
@@ -171,6 +174,18 @@ def _site(settings: Settings) -> Site:
         read_defaults(file) if file else JobDefaults(),
         settings.job_volume_size,
     )
+
+
+def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
+    """The connection to NATS, by EVENTBROKER; Permanent when what it needs is not installed."""
+    servers = comma_list(settings.eventbroker.get_secret_value())
+    if not servers:
+        return None
+    try:
+        from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
+    return Broker(servers, settings.eventbroker_credentials_file, settings.source, clock)
 
 
 def tracer_for(settings: Settings) -> Tracer:

@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     there, and answers go into its stream. Needs the extra `nats`, and one of the two URLs above."""
     eventbroker_credentials_file: Path | None = None
     """File of NATS credentials (`.creds`) for EVENTBROKER."""
+    keptn_poll: bool | None = None
+    """Whether events are fetched by asking Keptn again and again. Default: only with
+    KEPTN_API_ENDPOINT, and neither KEPTN_DISTRIBUTOR_URL nor EVENTBROKER."""
+    keptn_tasks: str = ""
+    """Tasks, comma-separated, whose events are fetched. Empty: those of all projects' shipyards,
+    read again every five minutes, and those that came before."""
     runner: Literal["auto", "kubernetes", "container", "process"] = "auto"
     """Where tasks run. `auto`: as Kubernetes Jobs in a cluster; elsewhere in containers if docker
     or podman answers, else as processes."""
@@ -182,6 +188,16 @@ class Settings(BaseSettings):
     def connected(self) -> bool:
         """Whether a real Keptn is configured, so that no plane of our own starts."""
         return bool(self.keptn_distributor_url or self.keptn_api_endpoint or self.eventbroker)
+
+    @property
+    def polls(self) -> bool:
+        """KEPTN_POLL, or what it is by default."""
+        pushed = self.keptn_distributor_url or self.eventbroker
+        return (
+            bool(self.keptn_api_endpoint and not pushed)
+            if self.keptn_poll is None
+            else self.keptn_poll
+        )
 
     def slots(self, engine: str) -> int:
         """How many runs may work at the same time on this engine."""

@@ -6,16 +6,17 @@ What is done for a run stands in `app.planning` and `app.running`; only this roo
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from app import log
 from app.core import Core
-from app.errors import Temporary
+from app.errors import Permanent, Temporary
+from app.events import parse
 from app.events.build import Outcome, errored
 from app.events.parse import Event
+from app.keptn import lookup
 from app.keptn.api import KeptnApi
-from app.keptn.channel import ASK_AFTER
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
@@ -26,6 +27,16 @@ UNREACHABLE_SECONDS = 540.0
 """How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
 
 PLANNING_AT_ONCE = 64
+PAUSE_SECONDS = 5.0
+CLOCKS_APART = 10.0
+"""Seconds by which Keptn's clock may be ahead of ours."""
+
+STARTED_BEFORE = Ignore(
+    "started before",
+    "Keptn has a `started` of ours of which this ledger knows nothing: DATA_DIR was lost, or SOURCE"
+    " is used twice. It is not run again; abort its sequence, or Keptn waits for ever",
+    log=True,
+)
 Answer = TypeVar("Answer")
 _LOG = logging.getLogger(__name__)
 
@@ -48,6 +59,8 @@ class Worker:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._errands: dict[int, Errand] = {}
         self._began = core.clock.now()
+        self.paused: Collection[tuple[str, str, str]] = ()
+        """The projects, contexts and stages in which nothing may be launched now."""
 
     @property
     def running(self) -> int:
@@ -126,16 +139,22 @@ class Worker:
                     await self._perform(run, restarted=restarted)
             except Temporary as error:  # the ledger is full, or an engine is away
                 _LOG.warning("run waits", extra={"cause": str(error)})
-                await self._clock.sleep(self._clock.backoff(4))
+                await self._clock.sleep(error.after or self._clock.backoff(4))
                 restarted = True
             run = rows.run(self._ledger.reader, run.id)
 
     async def _plan(self, run: Run, *, restarted: bool) -> None:
         """Decide, again and again while Keptn cannot be reached."""
+        before_us = run.happened < self._began + CLOCKS_APART
+        ask_first = restarted or before_us
 
         async def decide() -> Decision:
+            nonlocal ask_first
             async with self._planning:
-                return await self._planner.decide(run, ask_first=restarted)
+                asked, ask_first = ask_first, True
+                decision = await self._planner.decide(run, ask_first=asked)
+                unheard = isinstance(decision, Ignore) or not before_us
+                return decision if unheard or not await self._was_started(run) else STARTED_BEFORE
 
         try:
             until = max(run.received, self._began) + UNREACHABLE_SECONDS
@@ -170,30 +189,33 @@ class Worker:
         else:
             await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
 
+    async def _was_started(self, run: Run) -> bool:
+        """Whether Keptn has a `started` of ours, of which this ledger knows nothing."""
+        try:
+            found = await lookup.arrived(self._api, parse.restore(run.event), self._core.source)
+        except Permanent:  # nobody can tell
+            return False
+        return found.started > 0
+
     async def _perform(self, run: Run, *, restarted: bool) -> None:
+        restarted |= self._slots.locked()  # much can happen to its sequence while it waits
         async with self._slots:
+            place = (run.project, run.context, run.stage)
+            if run.state == "planned" and place in self.paused:
+                raise Temporary("its sequence is paused", after=PAUSE_SECONDS)
             errand = self._errands[run.id] = self._runner.begin(run)
-            unheard = self._is_unheard(run)
-            overdue = unheard and self._clock.now() - run.happened > ASK_AFTER
             try:
-                if (restarted or overdue) and errand.plan.answered:
+                if restarted and errand.plan.answered:
                     errand.cancelled = "" if await self._is_open(errand) else CLOSED
-                if errand.cancelled and unheard and not errand.done:
+                if errand.cancelled and not errand.done:
                     await self._lifecycle.refuse(run.id, CLOSED)
                 else:
                     await self._runner.perform(errand)
             finally:
                 del self._errands[run.id]
 
-    def _is_unheard(self, run: Run) -> bool:
-        """Whether Keptn has not accepted our `started` yet."""
-        return any(
-            letter.kind == "started" and letter.state in ("ready", "sending")
-            for letter in rows.letters(self._ledger.reader, run.id)
-        )
-
     async def _is_open(self, errand: Errand) -> bool:
-        """Asked before a launch that comes late: after a restart, or when Keptn was away long."""
+        """Asked before a launch that comes late: after a restart, or after waiting for a slot."""
         return await self._insist(lambda: self._api.is_open(errand.event), math.inf)
 
     async def _give_up(self, run_id: int, reason: str) -> None:

@@ -116,4 +116,6 @@ def connection(keptn: StrictKeptn, way: str) -> dict[str, str]:
     """The settings of a service that answers in this way."""
     if way == "sidecar":
         return {"keptn_distributor_url": keptn.sidecar_url}
-    return {"keptn_api_endpoint": keptn.api_url, "keptn_api_token": keptn.token}
+    polls = "true" if way == "poll" else "false"
+    given = {"keptn_api_endpoint": keptn.api_url, "keptn_api_token": keptn.token}
+    return given | {"keptn_poll": polls}

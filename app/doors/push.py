@@ -3,7 +3,7 @@
 import hmac
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from app.errors import BadEvent
 from app.events import parse
+from app.events.parse import Event
 from app.ledger.store import LedgerFull
-from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -28,13 +28,12 @@ _LOG = logging.getLogger(__name__)
 class Door:
     """Takes events in structured or binary mode; 202 only after the event is on disk.
 
-    `take` is told of each new run. Who pushes must show `token`, if there is one, and, where the
-    door is on `loopback`, mean this machine.
+    `accept` brings an event to the disk. Who pushes must show `token`, if there is one, and, where
+    the door is on `loopback`, mean this machine.
     """
 
-    lifecycle: Lifecycle
+    accept: Callable[[Event], Awaitable[str]]
     metrics: Metrics
-    take: Callable[[int], None]
     token: str = field(repr=False)
     loopback: bool = field(kw_only=True)
 
@@ -54,7 +53,7 @@ class Door:
             return self._refuse(*refusal)
         body = await request.body()
         try:
-            verdict, run_id = await self.lifecycle.accept(parse.parse(request.headers, body))
+            await self.accept(parse.parse(request.headers, body))
         except BadEvent as error:
             return self._refuse(400, str(error))
         except LedgerFull as error:
@@ -62,9 +61,6 @@ class Door:
         except Exception:  # noqa: BLE001 - a sender must come again, whatever is wrong with us
             _LOG.exception("event not accepted")
             return self._refuse(503, "the event could not be stored; send it again")
-        if run_id is not None:
-            self.take(run_id)
-        self.metrics.accepted.labels(verdict).inc()
         return Response(status_code=202)
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:

@@ -5,8 +5,9 @@ lenient in all else, because Keptn's own publishers differ: attributes may be mi
 an odd type.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
@@ -42,6 +43,13 @@ class Event(BaseModel):
     def task(self) -> str | None:
         """The task that is asked for, when this is a task's triggered event."""
         return grammar.triggered_task(self.type)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells what others did in a service: nobody waits for an answer to it."""
+        known = grammar.task_event(self.type) or grammar.sequence_event(self.type) or ("triggered",)
+        told = known[-1] != "triggered" and self.type.startswith(grammar.PREFIX)
+        return told and all(self.named(key) for key in ("project", "stage", "service"))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -106,6 +114,15 @@ def read(document: Any) -> Event:
     if event.task is not None:
         _require_scope(event)
     return event
+
+
+def readable(documents: Iterable[Any]) -> list[Event]:
+    """The events among decoded documents; what is none is left out, for nobody could take it."""
+    events = []
+    for one in documents:
+        with contextlib.suppress(BadEvent):
+            events.append(read(one))
+    return events
 
 
 def _json(body: bytes) -> Any:

@@ -1,7 +1,7 @@
 """Where Keptn's APIs are and how a request to them is signed; what the answers mean is not here."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -57,6 +57,26 @@ class KeptnApi:
         events = found.get("events")
         return isinstance(events, list) and any(
             mapping(one).get("id") == event.id for one in events
+        )
+
+    async def open_events(self, event_type: str) -> list[Any]:
+        """All triggered events of exactly this type that wait for an answer, of all projects."""
+        where = f"controlPlane/v1/event/triggered/{quote(event_type, safe='')}"
+        return await self._entries(where, "events")
+
+    async def projects(self) -> list[Any]:
+        """All projects, each with its `projectName` and the text of its `shipyard`."""
+        return await self._entries("controlPlane/v1/project", "projects")
+
+    async def states(self, project: str, contexts: Iterable[str]) -> list[Any]:
+        """The states of some runs of a project: `shkeptncontext`, `state`, `stages`."""
+        where = f"controlPlane/v1/sequence/{quote(project, safe='')}"
+        return await self._entries(where, "states", keptnContext=",".join(contexts))
+
+    async def events_since(self, project: str, time: str) -> list[Any]:
+        """What the datastore has of a project with a `time` that, as text, is greater."""
+        return await self._entries(
+            "mongodb-datastore/event", "events", project=project, fromTime=time
         )
 
     async def executions(self, event: Event) -> list[Any]:

@@ -4,6 +4,7 @@ How a message is sent, and what a reply means, stands in `app.senders`.
 """
 
 import sqlite3
+from collections.abc import Iterable
 
 
 def intend(db: sqlite3.Connection, letter_id: int, now: float) -> bool:
@@ -34,6 +35,15 @@ def leave_open(
     """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
     seen = {} if sent is None else {"sent": sent}
     _change(db, letter_id, due=due, note=note, **seen)
+
+
+def doubt(db: sqlite3.Connection, runs: Iterable[int]) -> None:
+    """Keptn waits although these runs' answers seemed to be there: have them looked up again."""
+    db.executemany(
+        "UPDATE outbox SET state = 'sent', due = 0 WHERE run = ? AND state = 'done'"
+        " AND kind IN ('started', 'finished')",
+        [(run,) for run in runs],
+    )
 
 
 def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:

@@ -3,7 +3,9 @@
 Reading only; every change is a transition in `app.lifecycle` or a step of a message in `outbox`.
 """
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -104,10 +106,27 @@ def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
     return [(row["id"], row["state"]) for row in rows]
 
 
-def under_way(reader: sqlite3.Connection, context: str, stage: str) -> list[Run]:
-    """The planned and running runs of a stage in a context."""
-    sql = "SELECT * FROM runs WHERE state IN ('planned', 'running') AND context = ? AND stage = ?"
-    return _read(reader, Run, sql, context, stage)
+def under_way(reader: sqlite3.Connection) -> list[sqlite3.Row]:
+    """What identifies each run that is planned or running, without its texts."""
+    sql = "SELECT id, event_id, state, type, project, context, stage FROM runs"
+    return reader.execute(f"{sql} WHERE state IN ('planned', 'running') ORDER BY id").fetchall()
+
+
+def types(reader: sqlite3.Connection) -> set[str]:
+    """The types of all events that are kept."""
+    return {row["type"] for row in reader.execute("SELECT DISTINCT type FROM runs")}
+
+
+def answered(reader: sqlite3.Connection, events: Iterable[str], before: float) -> set[int]:
+    """Which runs of these events were answered, the last change being so long ago."""
+    sql = "SELECT id FROM runs WHERE event_id IN (SELECT value FROM json_each(?))"
+    sql += " AND state = 'answered' AND changed < ?"
+    return {row["id"] for row in reader.execute(sql, (json.dumps([*events]), before))}
+
+
+def mark(reader: sqlite3.Connection, name: str) -> float | None:
+    """How far something was read that is read on and on."""
+    return _figure(reader, "SELECT max(at) FROM marks WHERE name = ?", name)
 
 
 def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:

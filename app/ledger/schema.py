@@ -45,7 +45,8 @@ _NOTICES = (
     # Lines of the log are written at once now.
     "DELETE FROM outbox WHERE destination = 'log'",
 )
-_STEPS = (_TABLES, (*_ATTEMPTS, *_NOTICES))
+_MARKS = ("CREATE TABLE marks (name TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",)
+_STEPS = (_TABLES, (*_ATTEMPTS, *_NOTICES), _MARKS)
 """What leads from each version to the next; a new file goes all the way."""
 
 VERSION = len(_STEPS)

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from app import serving
 from app.clock import Clock
 from app.doors.push import Door
+from app.events.parse import Event
 from app.ledger.store import Ledger
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
@@ -50,7 +51,11 @@ def application(kind: str, folder: Path) -> FastAPI:
         return cast("FastAPI", bare)
     ledger = Ledger(folder) if kind == "durable" else Forgetful()
     lifecycle = Lifecycle(ledger, Clock(), "firstmate")
-    return Door(lifecycle, Metrics(), lambda _: None, "", loopback=True).app(LARGEST)
+
+    async def accept(event: Event) -> str:
+        return (await lifecycle.accept(event))[0]
+
+    return Door(accept, Metrics(), "", loopback=True).app(LARGEST)
 
 
 async def serve(kind: str, folder: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_matches_nothing_says_why_and_ends_with_one(tmp_path: Path) -> None
         ("[]", "the event must be a JSON object with a `type`, and `data` an object"),
         ('{"type": "t", "data": 1}', "the event must be a JSON object"),
         ("{}", "not a CloudEvent: type: Field required"),
-        ('{"type": "sh.keptn.event.test.finished"}', "not a task's triggered event"),
+        ('{"type": "sh.keptn.events.problem"}', "not a task's triggered event"),
         ('{"type": "sh.keptn.event.test.triggered", "data": {"stage": 5}}', "data.stage must be"),
     ],
     ids=["no JSON", "no object", "no data", "no type", "not triggered", "odd stage"],

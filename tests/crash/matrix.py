@@ -62,7 +62,7 @@ class Mode:
     surplus: int = 0
     mute: bool = False
     outage: bool = False
-    transports: tuple[str, ...] = ("sidecar", "api", "nats")
+    transports: tuple[str, ...] = ("sidecar", "api", "poll", "nats")
 
     @property
     def spoils_others(self) -> bool:
@@ -108,7 +108,7 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 class Round:
     """A sequence whose service is killed, perhaps often.
 
-    `transport` is sidecar, api, nats, jetstream or plane; `engine` process or container.
+    `transport` is sidecar, api, poll, nats, jetstream or plane; `engine` process or container.
     """
 
     kills: tuple[Kill, ...]

@@ -18,6 +18,7 @@ from tests.nats.server import NatsServer
 from tests.strict.client import StrictKeptn
 
 TASK = "sh.keptn.event.work"
+_OPEN = "/controlPlane/v1/event/triggered"
 SCOPE = {"project": "", "stage": "dev", "service": "svc"}
 
 
@@ -66,14 +67,14 @@ class StrictPeer(Peer):
         self.keptn = keptn
         self.project = f"p{uuid.uuid4().hex[:12]}"
         self.deliveries = 1
-        self._door = service.door
+        self._service = service
+        self._door = "" if transport == "poll" else service.door
         self._id = ""
         keptn.resource(config, self.project, "dev", "svc")
-        service.environment = (
-            {"KEPTN_API_ENDPOINT": keptn.api_url, "KEPTN_API_TOKEN": keptn.token}
-            if transport == "api"
-            else {"KEPTN_DISTRIBUTOR_URL": keptn.sidecar_url}
-        )
+        service.environment = {"KEPTN_DISTRIBUTOR_URL": keptn.sidecar_url}
+        if transport != "sidecar":
+            api = {"KEPTN_API_ENDPOINT": keptn.api_url, "KEPTN_API_TOKEN": keptn.token}
+            service.environment = api | {"KEPTN_POLL": str(transport == "poll").lower()}
 
     def trigger(self) -> None:
         """See `Peer.trigger`."""
@@ -83,6 +84,11 @@ class StrictPeer(Peer):
 
     def deliver_again(self) -> None:
         """See `Peer.deliver_again`."""
+        if not self._door:  # it is pushed, too
+            found = self.keptn.http.get(f"{_OPEN}/{TASK}.triggered", params={"eventID": self._id})
+            event = found.raise_for_status().json()["events"][0]
+            httpx.post(self._service.door, json=event, trust_env=False).raise_for_status()
+            return
         before = len(self.keptn.task(self._id)["deliveries"])
         self.keptn.deliver(self._id)
         while len(self.keptn.task(self._id)["deliveries"]) == before:

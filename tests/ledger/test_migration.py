@@ -100,7 +100,7 @@ async def test_killed_half_way_it_is_still_whole_and_the_next_start_migrates_it(
 def test_a_command_reads_no_ledger_that_is_not_migrated_yet(old: Path) -> None:
     with (
         closing(store.connect(old / store.FILE_NAME, read_only=True)) as ledger,
-        pytest.raises(Permanent, match="version 1, this Firstmate reads 2; start its service"),
+        pytest.raises(Permanent, match="version 1, this Firstmate reads 3; start its service"),
     ):
         schema.require_current(ledger)
 

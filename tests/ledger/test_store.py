@@ -82,7 +82,7 @@ async def test_a_file_of_another_version_is_refused_with_the_remedy(tmp_path: Pa
     connection = store.connect(tmp_path / store.FILE_NAME)
     connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    with pytest.raises(Permanent, match=r"schema version 3, .* start the version that wrote it"):
+    with pytest.raises(Permanent, match=r"schema version 4, .* start the version that wrote it"):
         Ledger(tmp_path)
 
 

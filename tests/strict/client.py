@@ -21,7 +21,13 @@ class StrictKeptn:
     """A strict Keptn in its own process; threads may share it."""
 
     def __init__(
-        self, door: str = "", token: str = "strict", pace: float = 0.1, *, remote: bool = False
+        self,
+        door: str = "",
+        token: str = "strict",
+        pace: float = 0.1,
+        *,
+        remote: bool = False,
+        fast: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         command = [sys.executable, "-m", "tests.strict.keptn", "--tethered"]
         command += [
@@ -31,6 +37,7 @@ class StrictKeptn:
             door,
             "--pace",
             str(pace),
+            *("--origin", str(fast[0]), "--speed", str(fast[1])),
             *(["--remote"] if remote else []),
         ]
         self._process = subprocess.Popen(
@@ -100,7 +107,7 @@ class StrictKeptn:
         """Start a sequence: {context, triggeredid}.
 
         More: name, data, labels, event_id, context, gitcommitid, time ("absent" or ISO), deliver
-        (times), door, start_timeout (seconds).
+        (times), door, start_timeout (seconds), paused (from the start).
         """
         scope = {"project": project, "stage": stage, "service": service}
         return dict(self._post("trigger", {**scope, "tasks": tasks, **more}))
@@ -128,6 +135,10 @@ class StrictKeptn:
     def leave(self, project: str) -> None:
         """Speak to a project's nats-server no more."""
         self._post("join", {"project": project})
+
+    def steer(self, triggeredid: str, state: str, stage: str = "") -> None:
+        """Abort, pause or resume the run of a task."""
+        self._post("steer", {"triggeredid": triggeredid, "state": state, "stage": stage})
 
     def faults(self, *rules: dict[str, Any]) -> None:
         """Append rules; their fields are those of `faults.Rule`, their modes `faults.MODES`."""

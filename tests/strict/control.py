@@ -111,6 +111,14 @@ async def join(keptn: Keptn, order: Order) -> Order:
     return {}
 
 
+async def steer(keptn: Keptn, order: Order) -> Order:
+    """§2.4: abort, pause or resume the run of a task, also one that is closed by now."""
+    trigger = _task(keptn, order).trigger
+    where = trigger["data"]["project"], trigger["shkeptncontext"]
+    keptn.controller.steer(*where, order["state"], order.get("stage", ""))
+    return {}
+
+
 async def add_faults(keptn: Keptn, order: Order) -> Order:
     """Append rules to those in force."""
     rules = [Rule(**rule) for rule in order["rules"]]
@@ -197,6 +205,7 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/hold", hold),
     ("POST", "/abort", abort),
     ("POST", "/join", join),
+    ("POST", "/steer", steer),
     ("POST", "/faults", add_faults),
     ("POST", "/clear_faults", clear_faults),
     ("POST", "/refuse", refuse),

@@ -28,6 +28,7 @@ class Sequence:
     state: str = "triggered"
     results: list[dict[str, Any]] = field(default_factory=list)
     current: "Task | None" = None
+    undispatched: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -84,6 +85,7 @@ class Task:
             "deliveries": self.deliveries,
             "next": self.following,
             "context": self.trigger["shkeptncontext"],
+            "triggered": self.trigger.get("time", ""),
             "sequence": self.sequence.state,
             "results": self.sequence.results,
         }
@@ -133,6 +135,22 @@ class Controller:
             self._shut(task, state)
             self._end(task.sequence, state, {"status": status, "result": result})
 
+    def steer(self, project: str, context: str, order: str, stage: str = "") -> None:
+        """§2.4: a pause only stops the dispatching of further tasks; an abort ends the open one."""
+        for sequence in list(self.by_context[context]):
+            scope, task = sequence.scope, sequence.current
+            if scope["project"] != project or stage not in ("", scope["stage"]) or not task:
+                continue
+            if order == "abort":
+                self.close(task, "aborted", "aborted", "pass")
+            elif order == "pause":
+                sequence.state = "paused"
+            elif sequence.state == "paused":
+                sequence.state = "started"
+                if sequence.undispatched:
+                    sequence.undispatched = False
+                    self._deliver(task)
+
     def _why_not(self, task: Task, event: Event, parts: list[str]) -> str:
         if event.get("shkeptncontext") != task.trigger["shkeptncontext"]:
             return "wrong_context"
@@ -173,14 +191,16 @@ class Controller:
         if stopped or len(sequence.results) == len(sequence.tasks):
             self._end(sequence, "finished", last)
             return
-        sequence.state = "started"
+        paused = sequence.state == "paused" or sequence.options.pop("paused", False)
+        sequence.state, sequence.undispatched = "paused" if paused else "started", paused
         task = Task(self._next_trigger(sequence), sequence)
         if sequence.current:
             sequence.current.following = task.id
         sequence.current = self.tasks[task.id] = self.open[task.id] = task
         self._store(task.trigger)
         self._watch_start(task)
-        self._deliver(task)
+        if not paused:  # §2.4: the event is stored, and listed, before it is dispatched
+            self._deliver(task)
 
     def _next_trigger(self, sequence: Sequence) -> Event:
         """§6.3 rule 5; `options` may spell the first one oddly."""

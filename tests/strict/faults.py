@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 LOOKUPS = ("execution", "datastore")
 PLACES = {*LOOKUPS, "lookup", "any", "event", "triggered", "sequence", "resource", "log"}
-PLACES |= {"metadata", "auth"}
+PLACES |= {"metadata", "auth", "project", "control"}
 BEFORE = {"400", "401", "403", "404", "429", "500", "503"}
 BEFORE |= {"500_before_accept", "drop_request", "refuse"}
 """Modes in which the message is neither taken nor is the sender told that it was."""

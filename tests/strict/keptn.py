@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from tests.strict import control
 from tests.strict.controlplane import Keptn, Options
 from tests.strict.routes import routes
+from tests.strict.validation import Time
 
 
 class Wire(HttpToolsProtocol):
@@ -94,10 +95,13 @@ def main() -> None:
     parser.add_argument("--token", required=True)
     parser.add_argument("--door", default="", help="where triggered events are pushed to")
     parser.add_argument("--pace", type=float, default=1.0, help="factor on delivery waits")
+    parser.add_argument("--speed", type=float, default=1.0, help="of Keptn's clock")
+    parser.add_argument("--origin", type=float, default=0.0, help="when it began to be fast")
     parser.add_argument("--remote", action="store_true", help="the sidecar forwards to the API")
     parser.add_argument("--tethered", action="store_true", help="end when standard input ends")
     given = vars(parser.parse_args())
     port, tethered = given.pop("port"), given.pop("tethered")
+    Time.origin, Time.speed = given.pop("origin"), given.pop("speed")
     asyncio.run(serve(port, Options(**given), tethered=tethered))
 
 

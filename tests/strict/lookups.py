@@ -3,6 +3,8 @@
 Reads only; every answer is computed from the controller and the store at the moment of asking.
 """
 
+import json
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -24,8 +26,8 @@ class Datastore:
         """Keep an event; one collection for each project, one for those without."""
         data = event.get("data") if isinstance(event.get("data"), dict) else {}
         kept = {key: value for key, value in event.items() if key != "datacontenttype"}  # §1.1
-        self._by_project[(data or {}).get("project") or ""].append(kept)
-        self._by_context[event.get("shkeptncontext") or ""].append(kept)
+        insort(self._by_project[(data or {}).get("project") or ""], kept, key=_time)
+        insort(self._by_context[event.get("shkeptncontext") or ""], kept, key=_time)
 
     def answer(self, query: Query) -> dict[str, Any]:
         """GET /event: newest first; without project and context only events of no project."""
@@ -34,7 +36,9 @@ class Datastore:
             raise Refused(422, "pageSize in query should be between 1 and 100")
         context, project = query.get("keptnContext"), query.get("project", "")
         found = self._by_context[context] if context else self._by_project[project]
-        chosen = [event for event in reversed(found) if _stored_matches(event, query)]
+        first = bisect_right(found, query.get("fromTime", ""), key=_time)  # §3.5: as text
+        last = bisect_left(found, query.get("beforeTime", "~"), key=_time)
+        chosen = [one for one in reversed(found[first:last]) if _stored_matches(one, query)]
         page, following = paged(chosen, query, size)
         answer = {"events": page, "pageSize": size, "totalCount": len(chosen)}
         return answer | ({"nextPageKey": str(following)} if following else {})
@@ -74,6 +78,26 @@ def states(controller: Controller, project: str, query: Query) -> dict[str, Any]
         _state(one) for one in _of_context(controller, query) if one.scope["project"] == project
     ]
     return _numbered("states", found, query)
+
+
+def projects(known: set[tuple[str, ...]], controller: Controller) -> dict[str, Any]:
+    """GET /project: the names, and shipyards with every task that was ever asked for."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    for (project, *_), tasks in controller.shipyard.items():
+        asked[project] |= set(tasks)
+    for sequence in controller.sequences:
+        asked[sequence.scope["project"]] |= set(sequence.tasks)
+    names = sorted(place[0] for place in known if len(place) == 1)
+    return {
+        "projects": [{"projectName": name, "shipyard": _shipyard(asked[name])} for name in names]
+    }
+
+
+def _shipyard(tasks: set[str]) -> str:
+    sequences = [{"name": "delivery", "tasks": [{"name": task} for task in sorted(tasks)]}]
+    stages = [{"name": "s", "sequences": sequences}]
+    head = {"apiVersion": "spec.keptn.sh/0.2.4", "kind": "Shipyard", "metadata": {"name": "any"}}
+    return json.dumps({**head, "spec": {"stages": stages}})
 
 
 def _of_context(controller: Controller, query: Query) -> list[Sequence]:
@@ -132,6 +156,10 @@ def _state(sequence: Sequence) -> dict[str, Any]:
         "state": sequence.state,
         "stages": [{"name": scope["stage"], "state": sequence.state}],
     }
+
+
+def _time(event: Event) -> str:
+    return str(event.get("time", "")) or " "
 
 
 def _stored_matches(event: Event, query: Query) -> bool:

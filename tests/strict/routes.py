@@ -47,6 +47,9 @@ def routes(keptn: Keptn) -> list[BaseRoute]:
     guard = Guard(keptn.options.token)
     proxied: list[Row] = [(name, "GET", path, partial(_read, read)) for name, path, read in READS]
     proxied.append(("log", "POST", "/controlPlane/v1/log", take_log))
+    proxied.append(
+        ("control", "POST", "/controlPlane/v1/sequence/{project}/{context}/control", steer)
+    )
     inside: list[Row] = [
         ("event", "POST", "/v1/event", through_gateway),
         ("metadata", "GET", "/v1/metadata", partial(_read, metadata)),
@@ -144,6 +147,17 @@ def take_log(keptn: Keptn, request: Request, body: bytes) -> Answer:
     return Answer(JSONResponse({}))
 
 
+def steer(keptn: Keptn, request: Request, body: bytes) -> Answer:
+    """§2.4: abort, pause or resume a run; 200 even if nothing matched."""
+    order, where = _loosely(body), request.path_params
+    if order.get("state") not in ("abort", "pause", "resume"):
+        raise Refused(400, "invalid state")
+    keptn.controller.steer(
+        where["project"], where["context"], order["state"], order.get("stage", "")
+    )
+    return Answer(JSONResponse({}))
+
+
 def open_events(keptn: Keptn, request: Request) -> dict[str, Any]:
     """The open events of a type; an unknown project is a 404."""
     project = request.query_params.get("project")
@@ -182,6 +196,11 @@ READS: list[tuple[str, str, Read]] = [
         lambda keptn, request: lookups.executions(keptn.controller, request.query_params),
     ),
     ("sequence", "/controlPlane/v1/sequence/{project}", sequence_states),
+    (
+        "project",
+        "/controlPlane/v1/project",
+        lambda keptn, _: lookups.projects(keptn.resources.known, keptn.controller),
+    ),
     (
         "datastore",
         "/mongodb-datastore/event",

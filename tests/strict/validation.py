@@ -5,6 +5,7 @@ Nothing here counts, stores or answers; each rule names its section of the proto
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,9 +35,17 @@ class Refused(Exception):
         self.status, self.message = status, message
 
 
+class Time:
+    """Keptn's clock; from `origin` on its seconds may pass `speed` times as fast as real ones."""
+
+    origin, speed = 0.0, 1.0
+
+
 def now() -> str:
     """The time as Keptn writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = Time.origin + (time.time() - Time.origin) * Time.speed
+    written = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return written.replace("+00:00", "Z")
 
 
 def tokens(event_type: Any) -> list[str]:

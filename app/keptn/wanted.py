@@ -1,0 +1,77 @@
+"""What there is to look for in Keptn: the types of the tasks, and the projects.
+
+When it is looked for, and what is done with it, is decided elsewhere.
+"""
+
+import logging
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import yaml
+
+from app.core import Core
+from app.errors import FirstmateError
+from app.events import grammar
+from app.keptn.api import KeptnApi, mapping
+from app.ledger import rows
+
+READ_SECONDS, RETRY_SECONDS = 300.0, 20.0
+_LOG = logging.getLogger(__name__)
+
+
+class Wanted:
+    """The types of `tasks`; without any, those in the ledger and, if `everything`, in shipyards.
+
+    Attributes:
+        types: of triggered events.
+        projects: by name.
+    """
+
+    def __init__(
+        self, api: KeptnApi, core: Core, tasks: Collection[str], *, everything: bool
+    ) -> None:
+        self._api, self._reader, self._clock = api, core.ledger.reader, core.clock
+        self._learns, self._everything = not tasks, everything and not tasks
+        self._due = core.clock.tick()
+        self.types = {grammar.of_task(task, "triggered") for task in tasks}
+        self.projects: list[str] = []
+
+    async def refresh(self) -> None:
+        """Read both again, when it is time; what cannot be read now stays as it is."""
+        if self._clock.tick() < self._due:
+            return
+        self._due = self._clock.tick() + READ_SECONDS
+        for event_type in rows.types(self._reader) if self._learns else ():
+            self.add(event_type, seen=True)
+        try:
+            listed = [mapping(one) for one in await self._api.projects()]
+        except FirstmateError as error:
+            _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
+            self._due = self._clock.tick() + RETRY_SECONDS
+            return
+        self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
+        for task in ("evaluation", *(name for one in listed for name in task_names(one))):
+            self.add(grammar.of_task(task, "triggered"))
+
+    def add(self, event_type: str, *, seen: bool = False) -> bool:
+        """An event was seen, or is told of by a shipyard; whether it is to be looked for."""
+        if (seen or self._everything) and grammar.triggered_task(event_type):
+            self.types.add(event_type)
+        return event_type in self.types
+
+
+def task_names(project: dict[str, Any]) -> Iterator[str]:
+    """The names of all tasks in a project's shipyard; one that is no YAML has none."""
+    try:
+        text = str(project.get("shipyard") or "")
+        spec = mapping(yaml.load(text, Loader=yaml.CBaseLoader)).get("spec")  # noqa: S506 - makes no objects
+    except yaml.YAMLError:
+        return
+    for stage in _items(mapping(spec), "stages"):
+        for sequence in _items(stage, "sequences"):
+            yield from (str(task["name"]) for task in _items(sequence, "tasks") if task.get("name"))
+
+
+def _items(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found = parent.get(key)
+    return [mapping(one) for one in found] if isinstance(found, list) else []
