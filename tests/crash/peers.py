@@ -129,15 +129,13 @@ class NatsPeer(StrictPeer):
         self._door = "nats"
         streams = service.folder / "streams" if transport == "jetstream" else None
         self._server = NatsServer(streams)
-        service.environment["EVENTBROKER"] = self._server.url
+        service.environment |= {"EVENTBROKER": self._server.url, "KEPTN_TASKS": "work"}
         keptn.join(self.project, self._server.url)
 
     def trigger(self) -> None:
-        """See `Peer.trigger`; NATS keeps nothing for those who are not there, or not any more."""
+        """See `Peer.trigger`; what NATS does not keep is found by comparing."""
         self._service.await_broker()
         super().trigger()
-        while self._service.alive and not self._service.has_run():
-            time.sleep(0.02)
 
     def disturb(self) -> None:
         """See `Peer.disturb`."""

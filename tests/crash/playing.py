@@ -13,6 +13,7 @@ from tests.crash.matrix import (
     BOUNDARIES,
     IN_CONTAINERS,
     MODES,
+    NATS,
     PLANE,
     SLOWEST,
     Result,
@@ -80,7 +81,8 @@ class Stage:
         return self._pool.submit(self._play, played)
 
     def _play(self, played: Round) -> Result:
-        if not (played.mode.spoils_others or played.transport == "poll"):  # it sees everything
+        sees_all = played.transport in ("poll", *NATS)
+        if not (played.mode.spoils_others or sees_all):
             return play(played, self._shared, self._channel)
         with StrictKeptn() as own:
             return play(played, own, self._channel)

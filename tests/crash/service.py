@@ -111,10 +111,6 @@ class Service:
             while "nats_connected 1.0" not in self._figures():
                 time.sleep(0.02)
 
-    def has_run(self) -> bool:
-        """Whether the event is in the ledger."""
-        return bool(self._ask("SELECT count(*) FROM runs"))
-
     def has_saved_exit(self, task: int) -> bool:
         """Whether the supervisor saw the end of a task of the only action."""
         return any((self.data_dir / "jobs").glob(f"*-000-{task:03d}/exit.json"))

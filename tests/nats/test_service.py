@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from nats.aio.client import Client
 
 from app.errors import Permanent
 from tests.captain import Captain, config
-from tests.conftest import document
+from tests.conftest import connection, document
 from tests.nats.server import NatsServer
 from tests.notices.receiver import receiving
 from tests.notices.test_service import routed
 from tests.ship import Ship, eventually
+from tests.strict.client import StrictKeptn
 
 
 async def subscribed(ship: Ship) -> Ship:
@@ -133,6 +135,19 @@ async def test_a_server_that_is_away_is_waited_for(
     await subscribed(ship)
     triggered = await joined.trigger("nats")
     assert (await joined.wait(triggered))["closed_by"] == "completed"
+
+
+async def test_what_nobody_heard_is_found_when_the_connection_is_back(
+    joined: Captain, server: NatsServer, start: Callable[..., Ship], strict: StrictKeptn
+) -> None:
+    joined.put(config("true"))
+    ship = await subscribed(start(eventbroker=server.url, **connection(strict, "api")))
+    ship.service._poll._whole_at = math.inf  # so that only the connection can be the cause
+    triggered = await joined.trigger("", deliver=0)
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    assert (await joined.wait(triggered))["closed_by"] == "completed"
+    assert joined.counts(triggered) == (1, 1)
 
 
 @pytest.mark.slow
