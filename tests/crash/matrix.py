@@ -64,11 +64,6 @@ class Mode:
     outage: bool = False
     transports: tuple[str, ...] = ("sidecar", "api", "poll", "nats")
 
-    @property
-    def spoils_others(self) -> bool:
-        """Whether rounds that share the strict Keptn would feel it, or undo it."""
-        return any(rule["mode"] in ("refuse", "reorder") for rule in self.rules)
-
 
 def _once(mode: str, *kinds: str, **more: Any) -> tuple[dict[str, Any], ...]:
     """Rules that spoil the first answer of each kind."""
@@ -146,7 +141,7 @@ class Result:
 
 
 def play(played: Round, keptn: StrictKeptn, channel: str) -> Result:
-    """Play a round from an empty folder to the last look; others may share Keptn and channel."""
+    """Play a round from an empty folder to the last look; others may share the channel."""
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
         service = Service(Path(name), played.engine, channel)
         try:

@@ -61,7 +61,7 @@ class Peer(ABC):
 
 
 class StrictPeer(Peer):
-    """A project of a strict Keptn that several rounds share."""
+    """A project of a strict Keptn."""
 
     def __init__(self, keptn: StrictKeptn, service: Service, config: str, transport: str) -> None:
         self.keptn = keptn

@@ -13,7 +13,6 @@ from tests.crash.matrix import (
     BOUNDARIES,
     IN_CONTAINERS,
     MODES,
-    NATS,
     PLANE,
     SLOWEST,
     Result,
@@ -69,10 +68,9 @@ def _any_kill(chance: random.Random, engine: str) -> Kill:
 
 
 class Stage:
-    """Plays rounds in parallel, against a strict Keptn that they share wherever they can."""
+    """Plays rounds in parallel, each against a strict Keptn of its own."""
 
-    def __init__(self, shared: StrictKeptn, pool: ThreadPoolExecutor, channel: str) -> None:
-        self._shared = shared
+    def __init__(self, pool: ThreadPoolExecutor, channel: str) -> None:
         self._pool = pool
         self._channel = channel
 
@@ -81,9 +79,7 @@ class Stage:
         return self._pool.submit(self._play, played)
 
     def _play(self, played: Round) -> Result:
-        sees_all = played.transport in ("poll", *NATS)
-        if not (played.mode.spoils_others or sees_all):
-            return play(played, self._shared, self._channel)
+        # A service compares its ledger with all that is open at its Keptn.
         with StrictKeptn() as own:
             return play(played, own, self._channel)
 
@@ -92,9 +88,9 @@ class Stage:
 def stage() -> Iterator[Stage]:
     """A stage with a channel that fails half of the time; not begun at its close, not played."""
     replies = cycle((Reply(), Reply(500, takes=False), Reply(0, takes=False), Reply()))
-    with receiving() as channel, StrictKeptn() as shared, ThreadPoolExecutor(AT_ONCE) as pool:
+    with receiving() as channel, ThreadPoolExecutor(AT_ONCE) as pool:
         channel.choose = lambda: next(replies)
         try:
-            yield Stage(shared, pool, channel.url)
+            yield Stage(pool, channel.url)
         finally:
             pool.shutdown(cancel_futures=True)
