@@ -135,8 +135,7 @@ class Service:
         """What Keptn is asked for by itself, whichever door the events come through."""
         polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
         core, worker = self._river.core, self._worker
-        everything = polls or bool(self._broker)
-        wanted = Wanted(self._api, core, tasks, everything=everything)
+        wanted = Wanted(self._api, core, tasks, polls=polls or bool(self._broker))
         reconciler = Reconciler(self._api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
         self._nats = NatsDoor(core, worker.accept, reconciler.check)

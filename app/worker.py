@@ -20,7 +20,7 @@ from app.keptn.api import KeptnApi
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.lifecycle import KEPTN
-from app.planning import CLOSED, Decision, Ignore, Plan, Planner
+from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
 
 UNREACHABLE_SECONDS = 540.0
@@ -92,9 +92,8 @@ class Worker:
         return verdict
 
     async def close(self, run_id: int) -> None:
-        """Keptn no longer waits for a run: end it, unless it is answered by now or silent."""
-        run = rows.run(self._ledger.reader, run_id)
-        if run.state in ("planned", "running") and Plan.load(run.plan or "").answered:
+        """Keptn no longer waits for a run: end it, unless it is answered by now."""
+        if rows.run(self._ledger.reader, run_id).state in ("planned", "running"):
             self._core.metrics.ignored.labels("closed").inc()
             await self.refuse(run_id, CLOSED)
 
@@ -157,8 +156,8 @@ class Worker:
                 return decision if unheard or not await self._was_started(run) else STARTED_BEFORE
 
         try:
-            until = max(run.received, self._began) + UNREACHABLE_SECONDS
-            decision = await self._insist(decide, until)
+            # whatever becomes of the wall clock meanwhile
+            decision = await self._insist(decide, self._clock.tick() + UNREACHABLE_SECONDS)
         except Temporary as error:
             decision = Ignore("unreachable", f"gave up: {error}", log=True)
         await self._enact(run, decision)
@@ -171,7 +170,7 @@ class Worker:
                 return await ask()
             except Temporary as error:
                 failures += 1
-                if self._clock.now() > until:
+                if self._clock.tick() > until:
                     raise
                 await self._clock.sleep(error.after or self._clock.backoff(failures))
 

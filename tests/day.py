@@ -56,8 +56,9 @@ class Tally:
     """What came of it; times in the day's own seconds."""
 
     answered_once: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
+    lost: int = 0
+    lost_because: Counter[str] = field(default_factory=Counter)
+    doubled: int = 0
     launched_twice: int = 0
     aborted: int = 0
     notices_wanted: int = 0
@@ -170,6 +171,13 @@ class Day:
     async def _state(self) -> dict[str, Any]:
         return await asyncio.to_thread(self._keptn.state)
 
+    def _fate(self, event_id: str) -> str:
+        """How far an event came that was not answered."""
+        runs = {run.event_id: run for run in self._ship.runs()}
+        run = runs.get(event_id)
+        letters = [(one.kind, one.state, one.note) for one in self._ship.letters(event_id)]
+        return f"{run.state} {run.reason} {letters}"[:160] if run else "never seen"
+
     def _count(self, chat: Receiver) -> Tally:
         state, tally = self._keptn.state(), Tally()
         delays = []
@@ -178,12 +186,13 @@ class Day:
             if event_id in self._aborted and task["closed_by"] == "aborted":
                 tally.aborted += 1
             elif task["open"]:
-                tally.lost.append(event_id)
+                tally.lost += 1
+                tally.lost_because[self._fate(event_id)] += 1
             elif counts == (1, 1):
                 tally.answered_once += 1
                 delays.append(_delay(task))
             else:
-                tally.doubled.append(f"{event_id}: {counts}")
+                tally.doubled += 1
         told = Counter(one["id"] for one in chat.bodies)
         contexts = {one["shkeptncontext"] for one in chat.bodies}
         wanted = {task["context"] for task in state["tasks"].values()}

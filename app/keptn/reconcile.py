@@ -6,15 +6,19 @@ missing, the sender's.
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 from app.core import Core
+from app.errors import Temporary
 from app.events import grammar, parse
 from app.events.parse import Event
 from app.keptn.api import KeptnApi, mapping
 from app.ledger import outbox, rows
 from app.outbound import Refused
+from app.planning import Plan
 
 SETTLED_SECONDS = 60.0
 """How long an answered event may go on being open before the answers are looked up again."""
@@ -67,7 +71,7 @@ class Reconciler:
             except Refused as error:
                 _LOG.warning("%s cannot be compared", event_type, extra={"cause": str(error)})
         queued = [tuple(run)[-3:] for run in under_way if run["state"] == "planned"]
-        self._crew.paused = await self._held(queued[:AT_ONCE])
+        self._crew.paused = await self._held(queued)
         return news
 
     async def _compare(self, event_type: str, waiting: dict[str, int], *, repair: bool) -> bool:
@@ -83,34 +87,40 @@ class Reconciler:
     async def _accept(self, event_type: str, listed: dict[str, Event]) -> bool:
         """Take what is new, the oldest first; what Keptn holds back comes at a later look."""
         known = self._known.get(event_type, set()) & listed.keys()
-        fresh = [one for one in listed.values() if one.id not in known][:AT_ONCE]
-        held = await self._held({_place(one) for one in fresh})
+        fresh = [one for one in listed.values() if one.id not in known]
+        held = await self._held(map(_place, fresh))
         taken = [one for one in fresh if _place(one) not in held]
         verdicts = await asyncio.gather(*map(self._crew.accept, taken))
         self._known[event_type] = known | {one.id for one in taken}
-        return "new" in verdicts or len(fresh) == AT_ONCE
+        return "new" in verdicts
 
-    async def _held(self, places: Collection[Place]) -> set[Place]:
+    async def _held(self, places: Iterable[Place]) -> set[Place]:
         """Where among these Keptn itself goes no further now."""
         held = set[Place]()
-        for project in {project for project, *_ in places}:
-            there = [place for place in places if place[0] == project]
-            try:
-                found = await self._api.states(project, {context for _, context, _ in there})
-            except Refused:  # the project is gone, or this Keptn does not tell
-                continue
-            states = {one.get("shkeptncontext"): one for one in map(mapping, found)}
-            held |= {one for one in there if _is_held(states.get(one[1], {}), one[2])}
+        for project, group in groupby(sorted(set(places)), key=itemgetter(0)):
+            there = [*group]
+            for part in (there[at : at + AT_ONCE] for at in range(0, len(there), AT_ONCE)):
+                states = await self._states(project, {context for _, context, _ in part})
+                held |= {one for one in part if _is_held(states.get(one[1], {}), one[2])}
         return held
 
-    async def check(self, run_id: int) -> None:
-        """Close a run if Keptn no longer waits for it; what it lists proves nothing.
+    async def _states(self, project: str, contexts: Iterable[str]) -> dict[Any, dict[str, Any]]:
+        try:
+            found = await self._api.states(project, contexts)
+        except Refused:  # the project is gone, or this Keptn does not tell
+            return {}
+        return {one.get("shkeptncontext"): one for one in map(mapping, found)}
 
-        A list may leave one out while others end: only its word on this event counts.
-        """
+    async def check(self, run_id: int) -> None:
+        """End a run that Keptn's own word on its event says is over; a silent one is not bound."""
         run = rows.run(self._core.ledger.reader, run_id)
-        if not await self._api.is_open(parse.restore(run.event)):
+        silent = not Plan.load(run.plan or "").answered
+        if silent or await self._api.is_open(parse.restore(run.event)):
+            return  # a list may leave one out while others end
+        try:
             await self._crew.close(run_id)
+        except Temporary as error:  # its engine is away: that must not keep us from looking
+            _LOG.warning("run %s cannot be ended yet", run_id, extra={"cause": str(error)})
 
     async def _repair(self, event_type: str, listed: Collection[str]) -> None:
         """Have answers looked up that Keptn does not seem to have, once for each run."""

@@ -20,18 +20,16 @@ _LOG = logging.getLogger(__name__)
 
 
 class Wanted:
-    """The types of `tasks`; without any, those in the ledger and, if `everything`, in shipyards.
+    """The types of `tasks`; without any, those in the ledger and, for who `polls`, in shipyards.
 
     Attributes:
         types: of triggered events.
-        projects: by name.
+        projects: by name; for who polls.
     """
 
-    def __init__(
-        self, api: KeptnApi, core: Core, tasks: Collection[str], *, everything: bool
-    ) -> None:
+    def __init__(self, api: KeptnApi, core: Core, tasks: Collection[str], *, polls: bool) -> None:
         self._api, self._reader, self._clock = api, core.ledger.reader, core.clock
-        self._learns, self._everything = not tasks, everything and not tasks
+        self._fixed, self._polls = bool(tasks), polls
         self._due = core.clock.tick()
         self.types = {grammar.of_task(task, "triggered") for task in tasks}
         self.projects: list[str] = []
@@ -41,21 +39,21 @@ class Wanted:
         if self._clock.tick() < self._due:
             return
         self._due = self._clock.tick() + READ_SECONDS
-        for event_type in rows.types(self._reader) if self._learns else ():
-            self.add(event_type, seen=True)
+        for event_type in rows.types(self._reader):
+            self.add(event_type)
         try:
-            listed = [mapping(one) for one in await self._api.projects()]
+            listed = [mapping(one) for one in await self._api.projects()] if self._polls else []
         except FirstmateError as error:
             _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
             self._due = self._clock.tick() + RETRY_SECONDS
             return
         self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
-        for task in ("evaluation", *(name for one in listed for name in task_names(one))):
+        for task in (name for one in listed for name in ("evaluation", *task_names(one))):
             self.add(grammar.of_task(task, "triggered"))
 
-    def add(self, event_type: str, *, seen: bool = False) -> bool:
-        """An event was seen, or is told of by a shipyard; whether it is to be looked for."""
-        if (seen or self._everything) and grammar.triggered_task(event_type):
+    def add(self, event_type: str) -> bool:
+        """An event was seen, or a shipyard tells of it; whether its type is to be looked for."""
+        if not self._fixed and grammar.triggered_task(event_type):
             self.types.add(event_type)
         return event_type in self.types
 

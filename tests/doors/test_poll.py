@@ -71,7 +71,7 @@ async def test_only_the_tasks_of_the_setting_are_looked_for(begin: Start, captai
     others, mine = await trigger(captain, "other"), await trigger(captain, "mine")
     await captain.wait(mine)
     assert captain.counts(others) == (0, 0)
-    assert [run.event_id for run in ship.runs() if run.type.endswith("triggered")] == [mine]
+    assert others not in [run.event_id for run in ship.runs()]
 
 
 @pytest.mark.parametrize("mode", ["401", "404", "429", "500", "garbage", "empty", "drop_request"])

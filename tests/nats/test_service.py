@@ -86,7 +86,7 @@ async def test_an_event_that_comes_over_nats_and_by_a_distributor_is_run_once(
     await ship.post(document(id=triggered, data=trigger["data"]))
     await eventually(lambda: all(one.state == "done" for one in ship.letters(triggered)))
     assert joined.counts(triggered) == (1, 1)
-    assert (await ship.figures())['firstmate_accepted_total{verdict="duplicate"}'] == 3
+    assert (await ship.figures())['firstmate_accepted_total{verdict="duplicate"}'] >= 3
 
 
 async def test_what_others_say_is_told_and_our_own_echoes_are_not(
