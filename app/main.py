@@ -1,11 +1,9 @@
 """Puts everything together, and nothing else does: from settings to a running service."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -19,6 +17,7 @@ from app import settings as reading
 from app.clock import Clock
 from app.couriers import Couriers
 from app.doors import ops
+from app.doors.nats import NatsDoor
 from app.doors.observe import Observer
 from app.doors.poll import Poll
 from app.doors.push import Door
@@ -33,7 +32,7 @@ from app.ledger.store import LedgerFull
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
-from app.river import River, uniform_for
+from app.river import River, broker_for, uniform_for
 from app.routes import Routes, Terms
 from app.senders import Sender
 from app.settings import Settings, comma_list
@@ -58,6 +57,7 @@ class Service:
         self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
         self.settings = settings
         self._clock = clock = clock or Clock()
+        self._broker = broker_for(settings, clock)
         data = settings.data_dir
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         guard.require_local_disk(data)
@@ -91,6 +91,8 @@ class Service:
         loops.append(pruning.run(self._river.ledger, self._river.engine, self._clock, *ages))
         if self.settings.polls:
             loops.append(self._observer.run())
+        if self._broker:
+            loops.append(self._broker.run(self._nats.receive))
         loops.append(self.plane.run() if self.plane else self._uniform.run())
         servers = [_named(one.run_until_stopped(), "server") for one in listeners]
         tasks = [_named(one, "loop") for one in loops]
@@ -100,6 +102,8 @@ class Service:
             [*servers, *tasks, stopped], return_when=asyncio.FIRST_COMPLETED
         )
         self._stop.set()
+        if self._broker:
+            await self._broker.drain()
         await self._worker.drain(self.settings.drain_seconds)
         if self.settings.uniform_unregister:
             await self._uniform.leave()
@@ -121,7 +125,9 @@ class Service:
         )
         slots = settings.slots(river.engine.name)
         self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
-        self._sender = Sender(KeptnChannel(self._api, river.core, self._worker.refuse), river.core)
+        publish = self._broker.publish if self._broker else None
+        channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
+        self._sender = Sender(channel, river.core)
         self._couriers = Couriers(routes.refreshed, river.core)
         self._look_out()
         river.lifecycle.wake = self._wake
@@ -131,9 +137,12 @@ class Service:
         """What Keptn is asked for by itself, whichever door the events come through."""
         polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
         core, worker = self._river.core, self._worker
-        wanted = Wanted(self._api, core, tasks, polls=polls)
+        wanted = Wanted(self._api, core, tasks, polls=polls or bool(self._broker))
         reconciler = Reconciler(self._api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
+        self._nats = NatsDoor(core, worker.accept, reconciler.check)
+        if self._broker:
+            self._broker.missed = self._poll.compare_all
         self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)
 
     def _wake(self) -> None:
@@ -150,6 +159,8 @@ class Service:
             return max(0.0, now() - since) if since else 0.0
 
         gauge = self._river.metrics.gauge
+        if broker := self._broker:
+            gauge("nats_connected", "1: events come over NATS", lambda: broker.connected)
         gauge("running", "Runs that hold a slot", lambda: self._worker.running)
         gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
@@ -190,7 +201,7 @@ class Service:
             folder=folder,
             project=project,
             data_dir=settings.data_dir,
-            token=token(settings.data_dir),
+            token=serving.token(settings.data_dir / reading.TOKEN_FILE),
             door_url=serving.url(self.door),
             door_token=settings.door_token.get_secret_value(),
             start_timeout=settings.start_timeout,
@@ -202,7 +213,8 @@ class Service:
         """How answers go back: to our own plane, if there is one."""
         settings = self.settings
         if self.plane:
-            base, secret = f"{serving.url(self._plane_socket)}/api", token(settings.data_dir)
+            base = f"{serving.url(self._plane_socket)}/api"
+            secret = serving.token(settings.data_dir / reading.TOKEN_FILE)
             return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
         return endpoint_for(settings)
 
@@ -225,16 +237,6 @@ class Service:
         if self.plane:
             self.plane.close()
         self._lock.release()
-
-
-def token(data_dir: Path) -> str:
-    """The token of the embedded plane, made at its first start, readable by its owner only."""
-    path = data_dir / reading.TOKEN_FILE
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path.read_text().strip()
 
 
 def serve(settings: Settings, folder: Path, project: str, greet: Callable[[Service], None]) -> None:

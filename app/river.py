@@ -38,6 +38,7 @@ from app.tracing import Tracer
 
 if TYPE_CHECKING:
     from app.engines.kubernetes.client import Cluster
+    from app.keptn.nats import Broker
 
 
 PATIENT_SECONDS = 30.0
@@ -208,7 +209,19 @@ def uniform_for(settings: Settings, api: KeptnApi, core: Core) -> Uniform:
     pod = {"podname": settings.hostname or socket.gethostname()}
     pod |= {"namespace": own_namespace(settings) or "default"}
     pod |= {"deploymentname": settings.full_deployment_name}
-    return Uniform(api, core, names, ("*",), pod, registers)
+    return Uniform(api, core, names, comma_list(settings.keptn_tasks) or ("*",), pod, registers)
+
+
+def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
+    """The connection to NATS, by EVENTBROKER; Permanent when what it needs is not installed."""
+    servers = comma_list(settings.eventbroker.get_secret_value())
+    if not servers:
+        return None
+    try:
+        from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
+    return Broker(servers, settings.eventbroker_credentials_file, settings.source, clock)
 
 
 def tracer_for(settings: Settings) -> Tracer:

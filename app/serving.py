@@ -4,8 +4,11 @@ What is served is handed in; nothing here knows an application.
 """
 
 import contextlib
+import os
+import secrets
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -63,3 +66,12 @@ def url(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
     return f"http://{host}:{port}"
+
+
+def token(file: Path) -> str:
+    """The token in a file, made at the first start, readable by its owner only."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as new:
+            new.write(secrets.token_urlsafe(32))
+    return file.read_text().strip()

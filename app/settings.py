@@ -69,8 +69,11 @@ class Settings(BaseSettings):
     FULL_DEPLOYMENT_NAME. With KEPTN_DISTRIBUTOR_URL the distributor registers itself, not we."""
     uniform_unregister: bool = False
     """Whether to leave Keptn's Uniform when the service ends, as before it is removed."""
-    eventbroker: str = ""
-    """URL of Keptn's NATS. Not spoken yet: setting it is an error."""
+    eventbroker: SecretStr = SecretStr("")
+    """URL of Keptn's NATS (`nats://keptn-nats`), or several, comma-separated: events come from
+    there, and answers go into its stream. Needs the extra `nats`, and one of the two URLs above."""
+    eventbroker_credentials_file: Path | None = None
+    """File of NATS credentials (`.creds`) for EVENTBROKER."""
     keptn_poll: bool | None = None
     """Whether events are fetched by asking Keptn again and again. Default: only with
     KEPTN_API_ENDPOINT, and neither KEPTN_DISTRIBUTOR_URL nor EVENTBROKER."""
@@ -172,6 +175,14 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL such as http://host:port/path")
         return value.rstrip("/")
 
+    @field_validator("eventbroker")
+    @classmethod
+    def _is_nats_url(cls, value: SecretStr) -> SecretStr:
+        for url in comma_list(value.get_secret_value()):
+            if not re.match(r"(nats|tls)://[^/\s]+$", url):
+                raise ValueError("must be a URL such as nats://host:4222")
+        return value
+
     @field_validator("task_started_wait_duration")
     @classmethod
     def _is_duration(cls, value: str) -> str:
@@ -253,9 +264,10 @@ def check(settings: Settings) -> None:
     Raises:
         Permanent: naming the variable and the remedy.
     """
-    if settings.eventbroker:
+    if settings.eventbroker and not (settings.keptn_distributor_url or settings.keptn_api_endpoint):
         raise Permanent(
-            "EVENTBROKER: NATS is not spoken yet; use KEPTN_DISTRIBUTOR_URL or KEPTN_API_ENDPOINT"
+            "EVENTBROKER brings events only, no job config: set KEPTN_API_ENDPOINT (in Keptn's"
+            " namespace http://api-gateway-nginx/api) or KEPTN_DISTRIBUTOR_URL too"
         )
     if settings.in_cluster and not settings.connected:
         raise Permanent(

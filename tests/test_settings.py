@@ -126,8 +126,20 @@ def test_an_api_needs_a_token() -> None:
     assert "KEPTN_API_TOKEN or KEPTN_API_TOKEN_FILE" in refusal(keptn_api_endpoint="http://k/api")
 
 
-def test_nats_is_refused_by_name() -> None:
-    assert refusal(eventbroker="nats://keptn-nats").startswith("EVENTBROKER: ")
+def test_nats_alone_has_no_job_config() -> None:
+    line = refusal(eventbroker="nats://keptn-nats")
+    assert "set KEPTN_API_ENDPOINT (in Keptn's namespace http://api-gateway-nginx/api) or" in line
+    beside = {"eventbroker": "nats://a, tls://user:word@b:4222"}
+    accepted(**beside, keptn_distributor_url="http://localhost:8081")
+    accepted(**beside, keptn_api_endpoint="http://k/api", keptn_api_token=TOKEN)
+
+
+@pytest.mark.parametrize("url", ["planted", "http://planted", "nats://", "nats://a,planted"])
+def test_the_url_of_a_broker_that_is_none_is_not_repeated(url: str) -> None:
+    line = refusal(eventbroker=url)
+    assert (
+        line == "wrong settings: EVENTBROKER: Value error, must be a URL such as nats://host:4222"
+    )
 
 
 def test_a_token_file_is_read_again_each_time(tmp_path: Path) -> None:

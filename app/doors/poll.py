@@ -39,6 +39,11 @@ class Poll:
         self._stirred = self._clock.tick()
         self._woken.set()
 
+    def compare_all(self) -> None:
+        """Another door may have missed something: compare everything soon."""
+        self._whole_at = self._clock.tick()
+        self._woken.set()
+
     async def run(self) -> None:
         """Look until cancelled; no failure of Keptn's, however often, ends it."""
         failures = 0

@@ -3,6 +3,7 @@
 How often and when is the sender's business.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.core import Core
@@ -19,6 +20,8 @@ ASK_AFTER = 540.0
 """Seconds after an event's time from which a first `started` is sent only if still wanted."""
 
 Refuse = Callable[[int, str], Awaitable[None]]
+Publish = Callable[[str, str, str], Awaitable[bool]]
+"""Given an event's type, body and id: whether a stream stored it; False where there is none."""
 
 
 class KeptnChannel(Channel):
@@ -26,18 +29,25 @@ class KeptnChannel(Channel):
 
     name = KEPTN
 
-    def __init__(self, api: KeptnApi, core: Core, refuse: Refuse) -> None:
+    def __init__(
+        self, api: KeptnApi, core: Core, refuse: Refuse, publish: Publish | None = None
+    ) -> None:
         self._api = api
         self._core = core
         self._refuse = refuse
+        self._publish = publish
 
     async def send(self, letter: Letter) -> bool:
-        """Send once; only Keptn's own API proves with its reply that the event arrived."""
+        """Send once; only a stream and Keptn's own API prove that the event arrived."""
         if letter.kind == "log":
             await self._api.send_log(letter.body)
             return True
         progress = letter.kind == "changed"
         try:
+            if self._publish:
+                event = json.loads(letter.body)
+                if await self._publish(event["type"], letter.body, event["id"]):
+                    return True
             await self._api.send_event(letter.body)
         except (Refused, Unclear) as error:
             if not progress:  # which gets one attempt: nothing may wait behind it

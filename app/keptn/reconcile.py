@@ -79,7 +79,7 @@ class Reconciler:
         listed = {one.id: one for one in reversed(read) if one.type == event_type}
         news = await self._accept(event_type, listed)
         for event_id in waiting.keys() - listed.keys():
-            await self._close(waiting[event_id])
+            await self.check(waiting[event_id])
         if repair:
             await self._repair(event_type, listed)
         return news
@@ -111,7 +111,7 @@ class Reconciler:
             return {}
         return {one.get("shkeptncontext"): one for one in map(mapping, found)}
 
-    async def _close(self, run_id: int) -> None:
+    async def check(self, run_id: int) -> None:
         """End a run that Keptn's own word on its event says is over; a silent one is not bound."""
         run = rows.run(self._core.ledger.reader, run_id)
         silent = not Plan.load(run.plan or "").answered

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.killing import Kill
-from tests.crash.peers import TASK, Peer, PlanePeer, StrictPeer
+from tests.crash.peers import TASK, NatsPeer, Peer, PlanePeer, StrictPeer
 from tests.crash.sea import CARGO, LASTS, Sea
 from tests.crash.service import Service
 from tests.kube.client import KubeHost
@@ -67,7 +67,8 @@ class Mode:
     """How Keptn misbehaves: by which rules (see `tests.strict.faults`), and how often it delivers.
 
     It counts `surplus` answers twice that were sent once. Where it is `mute`, what is doubtful
-    stays so, and answers may have to be sent twice.
+    stays so, and answers may have to be sent twice. With an `outage`, what lies between it and the
+    service is killed too, each time that a service has begun.
     """
 
     name: str
@@ -75,12 +76,8 @@ class Mode:
     deliveries: int = 1
     surplus: int = 0
     mute: bool = False
-    transports: tuple[str, ...] = ("sidecar", "api", "poll")
-
-    @property
-    def spoils_others(self) -> bool:
-        """Whether rounds that share the strict Keptn would feel it, or undo it."""
-        return any(rule["mode"] in ("refuse", "reorder") for rule in self.rules)
+    outage: bool = False
+    transports: tuple[str, ...] = ("sidecar", "api", "poll", "nats")
 
 
 def _once(mode: str, *kinds: str, **more: Any) -> tuple[dict[str, Any], ...]:
@@ -91,8 +88,9 @@ def _once(mode: str, *kinds: str, **more: Any) -> tuple[dict[str, Any], ...]:
 BOTH = ("started", "finished")
 SIDECAR = ("sidecar",)
 MUTE: dict[str, Any] = {"mode": "404", "where": "lookup", "times": None}
+NATS = ("nats", "jetstream")
 MODES = (
-    Mode("clean"),
+    Mode("clean", transports=("sidecar", "jetstream", "api", "nats")),
     Mode("started taken, reply dropped", _once("accept_drop_reply", "started")),
     Mode("finished taken, reply dropped", _once("accept_drop_reply", "finished")),
     Mode("started lost after 200", _once("lose_200", "started"), transports=SIDECAR),
@@ -104,7 +102,9 @@ MODES = (
     Mode("connections refused", _once("refuse", *BOTH, seconds=1.0)),
     Mode("401 once", _once("401", *BOTH)),
     Mode("429 with Retry-After", _once("429", *BOTH, seconds=1.0)),
-    Mode("triggered delivered twice", deliveries=2),
+    Mode("triggered delivered twice", deliveries=2, transports=("sidecar", "jetstream", "api")),
+    Mode("nats-server killed", outage=True, transports=("jetstream", *NATS)),
+    Mode("nothing can be asked of a stream", (MUTE,), mute=True, transports=("jetstream",)),
     Mode("reordered", _once("reorder", *BOTH, seconds=0.7)),
     Mode("started counted twice", _once("duplicate", "started"), surplus=1, transports=SIDECAR),
     Mode("finished counted twice", _once("duplicate", "finished"), surplus=1),
@@ -118,8 +118,8 @@ SLOWEST = Mode("slower than a sender may wait", _once("slow", *BOTH, seconds=6.0
 class Round:
     """A sequence whose service is killed, perhaps often.
 
-    `transport` is sidecar, api, poll or plane; `engine` process, container or kubernetes, and in a
-    cluster there is `weather`, see `tests.kube.weather`.
+    `transport` is sidecar, api, poll, nats, jetstream or plane; `engine` process, container or
+    kubernetes, and in a cluster there is `weather`, see `tests.kube.weather`.
     """
 
     kills: tuple[Kill, ...]
@@ -164,7 +164,7 @@ class Result:
 
 
 def play(played: Round, keptn: StrictKeptn, channel: str, host: KubeHost) -> Result:
-    """Play a round from an empty folder to the last look; others may share all that is given."""
+    """Play a round from an empty folder to the last look; others may share channel and host."""
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as name:
         sea = Sea(host, played.weather) if played.engine == "kubernetes" else None
         service = Service(Path(name), played.engine, channel, sea.cluster if sea else None)
@@ -194,12 +194,19 @@ class _Stage:
         config, mode = _config(self._files, more), self._round.mode
         if self._round.transport == "plane":
             return PlanePeer(self._service, config)
-        peer = StrictPeer(keptn, self._service, config, self._round.transport)
+        kind = NatsPeer if self._round.transport in NATS else StrictPeer
+        peer = kind(keptn, self._service, config, self._round.transport)
         peer.deliveries = mode.deliveries
         keptn.faults(*({**rule, "project": peer.project} for rule in mode.rules))
         return peer
 
     def play(self) -> Result:
+        try:
+            return self._play()
+        finally:
+            self._peer.close()
+
+    def _play(self) -> Result:
         for kill in self._round.kills:
             if kill.at in OUTSIDE:
                 self._live_into_job(kill)
@@ -222,6 +229,8 @@ class _Stage:
         if self._service.start(kill) and not self._triggered:
             self._triggered = True
             self._peer.trigger()
+        if self._round.mode.outage:
+            self._peer.disturb()
         held = [file for file in map(_hold, self._files) if file.exists() and file != holding]
         until = time.monotonic() + (PATIENCE if kill and kill.at in BEFORE else 0.5)
         while held and self._service.alive and time.monotonic() < until:

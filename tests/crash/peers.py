@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.crash.service import Service
+from tests.nats.server import NatsServer
 from tests.strict.client import StrictKeptn
 
 TASK = "sh.keptn.event.work"
@@ -52,9 +53,15 @@ class Peer(ABC):
     def verdict(self) -> Verdict:
         """What came of it."""
 
+    def disturb(self) -> None:  # noqa: B027 - most have nothing in between
+        """Break off whatever lies between Keptn and the service, and let it be there again."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing of their own
+        """Leave nothing running."""
+
 
 class StrictPeer(Peer):
-    """A project of a strict Keptn that several rounds share."""
+    """A project of a strict Keptn."""
 
     def __init__(self, keptn: StrictKeptn, service: Service, config: str, transport: str) -> None:
         self.keptn = keptn
@@ -108,6 +115,37 @@ class StrictPeer(Peer):
             tuple(note["rule"] for note in violations),
             "".join(heard),
         )
+
+
+class NatsPeer(StrictPeer):
+    """A project that joined a nats-server of this round alone, with a stream or without.
+
+    Without one, answers go through the API; look-ups and files always do.
+    """
+
+    def __init__(self, keptn: StrictKeptn, service: Service, config: str, transport: str) -> None:
+        super().__init__(keptn, service, config, "api")
+        self._service = service
+        self._door = "nats"
+        streams = service.folder / "streams" if transport == "jetstream" else None
+        self._server = NatsServer(streams)
+        service.environment |= {"EVENTBROKER": self._server.url, "KEPTN_TASKS": "work"}
+        keptn.join(self.project, self._server.url)
+
+    def trigger(self) -> None:
+        """See `Peer.trigger`; what NATS does not keep is found by comparing."""
+        self._service.await_broker()
+        super().trigger()
+
+    def disturb(self) -> None:
+        """See `Peer.disturb`."""
+        self._server.kill()
+        self._server.start()
+
+    def close(self) -> None:
+        """See `Peer.close`."""
+        self.keptn.leave(self.project)
+        self._server.kill()
 
 
 class PlanePeer(Peer):

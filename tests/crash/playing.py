@@ -104,12 +104,9 @@ def _any_kill(chance: random.Random, engine: str) -> Kill:
 
 
 class Stage:
-    """Plays rounds in parallel, against a strict Keptn that they share wherever they can."""
+    """Plays rounds in parallel, each against a strict Keptn of its own."""
 
-    def __init__(
-        self, shared: StrictKeptn, pool: ThreadPoolExecutor, channel: str, host: KubeHost
-    ) -> None:
-        self._shared = shared
+    def __init__(self, pool: ThreadPoolExecutor, channel: str, host: KubeHost) -> None:
         self._pool = pool
         self._channel = channel
         self._host = host
@@ -119,8 +116,7 @@ class Stage:
         return self._pool.submit(self._play, played)
 
     def _play(self, played: Round) -> Result:
-        if not (played.mode.spoils_others or played.transport == "poll"):  # it sees everything
-            return play(played, self._shared, self._channel, self._host)
+        # A service compares its ledger with all that is open at its Keptn.
         with StrictKeptn() as own:
             return play(played, own, self._channel, self._host)
 
@@ -129,14 +125,9 @@ class Stage:
 def stage() -> Iterator[Stage]:
     """A stage with a channel that fails half of the time; not begun at its close, not played."""
     replies = cycle((Reply(), Reply(500, takes=False), Reply(0, takes=False), Reply()))
-    with (
-        receiving() as channel,
-        StrictKeptn() as shared,
-        KubeHost() as host,
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
+    with receiving() as channel, KubeHost() as host, ThreadPoolExecutor(AT_ONCE) as pool:
         channel.choose = lambda: next(replies)
         try:
-            yield Stage(shared, pool, channel.url, host)
+            yield Stage(pool, channel.url, host)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -109,9 +109,15 @@ class Service:
 
     def doubtful(self) -> int:
         """How many messages this service, or one before it, had to send in doubt."""
-        lines = httpx.get(f"{self.place['ops']}/metrics", trust_env=False).text.splitlines()
+        lines = self._figures().splitlines()
         counted = [line.split()[1] for line in lines if line.startswith("firstmate_doubtful_total")]
         return max(round(sum(map(float, counted))), self._ask(_SURPLUS))
+
+    def await_broker(self) -> None:
+        """Wait until events come over NATS, or the service is dead."""
+        with contextlib.suppress(httpx.TransportError):
+            while "nats_connected 1.0" not in self._figures():
+                time.sleep(0.02)
 
     def has_saved_exit(self, task: int) -> bool:
         """Whether the supervisor saw the end of a task of the only action."""
@@ -142,6 +148,9 @@ class Service:
             self._process.close()
         stand_in.end_all(self._containers)
         self._keeper.close()
+
+    def _figures(self) -> str:
+        return httpx.get(f"{self.place['ops']}/metrics", trust_env=False).text
 
     def _ask(self, sql: str) -> int:
         address = f"file:{self.data_dir}/ledger.db?mode=ro"

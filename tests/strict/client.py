@@ -131,6 +131,14 @@ class StrictKeptn:
         """Abort the sequence of a task."""
         self._post("abort", {"triggeredid": triggeredid})
 
+    def join(self, project: str, url: str) -> None:
+        """Speak to a nats-server for a project, whose tasks are then delivered at door "nats"."""
+        self._post("join", {"project": project, "url": url})
+
+    def leave(self, project: str) -> None:
+        """Speak to a project's nats-server no more."""
+        self._post("join", {"project": project})
+
     def steer(self, triggeredid: str, state: str, stage: str = "") -> None:
         """Abort, pause or resume the run of a task."""
         self._post("steer", {"triggeredid": triggeredid, "state": state, "stage": stage})

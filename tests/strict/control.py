@@ -104,6 +104,14 @@ async def abort(keptn: Keptn, order: Order) -> Order:
     return {}
 
 
+async def join(keptn: Keptn, order: Order) -> Order:
+    """Speak to a nats-server for a project; without a `url`, no more."""
+    await keptn.broker.leave(order["project"])
+    if "url" in order:
+        await keptn.broker.join(order["project"], order["url"])
+    return {}
+
+
 async def steer(keptn: Keptn, order: Order) -> Order:
     """§2.4: abort, pause or resume the run of a task, also one that is closed by now."""
     trigger = _task(keptn, order).trigger
@@ -228,6 +236,7 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "/deliver", deliver),
     ("POST", "/hold", hold),
     ("POST", "/abort", abort),
+    ("POST", "/join", join),
     ("POST", "/steer", steer),
     ("POST", "/faults", add_faults),
     ("POST", "/clear_faults", clear_faults),

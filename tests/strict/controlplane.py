@@ -3,12 +3,15 @@
 How requests come in and answers go out is not known here.
 """
 
+import asyncio
+import json
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.strict import validation
+from tests.strict.broker import Broker
 from tests.strict.counting import Controller, Task
 from tests.strict.deliveries import Deliveries
 from tests.strict.faults import Faults
@@ -39,7 +42,9 @@ class Keptn:
     def __init__(self, options: Options, refuse: Callable[[float], None]) -> None:
         self.options, self.refuse = options, refuse
         self.faults = Faults(refuse)
-        self.deliveries = Deliveries(options.door, options.pace)
+        self.broker = Broker(self.hear)
+        self.deliveries = Deliveries(options.door, options.pace, self.broker)
+        self._telling: set[asyncio.Task[None]] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -47,7 +52,7 @@ class Keptn:
         self.deliveries.stop()
         self.store, self.resources = Datastore(), Resources()
         self.faults.clear()
-        self.controller = Controller(self.store.add, self.deliveries.push)
+        self.controller = Controller(self.keep, self.deliveries.push)
         self.violations: list[dict[str, str]] = []
         self.stages: dict[str, list[str]] = {}
         self.upstreams: dict[str, dict[str, str]] = {}
@@ -67,6 +72,23 @@ class Keptn:
         """The first two numbers of the version."""
         major, minor = self.version.split(".")[:2]
         return int(major), int(minor)
+
+    def keep(self, event: Event) -> None:
+        """Store what the controller says; NATS is told here of the ends of sequences only."""
+        self.store.add(event)
+        if event["type"].endswith(".finished"):
+            telling = asyncio.ensure_future(self.broker.publish(event))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    def hear(self, body: bytes) -> None:
+        """An event that the stream has: answers only, for all else is the controller's own."""
+        event = json.loads(body)
+        if tokens(event.get("type"))[4:] in (["started"], ["finished"]):
+            task = self.judge(event, len(body), binary=False)
+            if task and event["type"].endswith(".started"):
+                task.start_promised = True
+            self.publish(event)
 
     def publish(self, event: Event) -> None:
         """§1.5, §3.5: what NATS brings to the datastore and to the controller."""
