@@ -12,7 +12,7 @@ COPY app app
 RUN /opt/firstmate/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 # The extras' versions are those of the tests.
 RUN /opt/firstmate/bin/pip install --no-cache-dir --constraint requirements-dev.txt \
-    "$(ls /wheels/*.whl)[k8s,otel]"
+    "$(ls /wheels/*.whl)[k8s,nats,otel]"
 RUN mkdir /data
 
 FROM ${PYTHON}
