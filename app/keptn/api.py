@@ -62,7 +62,8 @@ class KeptnApi:
         except Refused as error:
             return not (error.status == httpx.codes.NOT_FOUND and error.explained)
         events = found.get("events", [{"id": event.id}])
-        return any(mapping(one).get("id") == event.id for one in events or ())
+        listed = events if isinstance(events, list) else ()
+        return any(mapping(one).get("id") == event.id for one in listed)
 
     async def open_events(self, event_type: str) -> list[Any]:
         """All triggered events of exactly this type that wait for an answer, of all projects."""

@@ -59,6 +59,7 @@ async def test_pages_that_lead_back_to_an_earlier_one_end_the_list(api: KeptnApi
         (200, {"events": [{"id": "another"}, None]}, False),
         (200, {"events": []}, False),
         (200, {"events": None}, False),
+        (200, {"events": 5}, False),
         (200, {}, True),
         (404, {"code": 404, "message": "project not found"}, False),
         (404, {}, True),
