@@ -83,7 +83,7 @@ def watch_sending(service: main.Service) -> None:
         if request.method == "POST" and request.url.path != SECRET_PATH:
             request.extensions["trace"] = traced
 
-    service._outbound._client.keywords["event_hooks"] = {"request": [watched]}
+    service._to_keptn._client.keywords["event_hooks"] = {"request": [watched]}
 
 
 def watch_publishing() -> None:
