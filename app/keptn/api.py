@@ -47,18 +47,17 @@ class KeptnApi:
     async def is_open(self, event: Event) -> bool:
         """Whether Keptn still waits for an answer to this triggered event.
 
-        A 404 in Keptn's own words means that the project is gone; one without means that there is
-        nobody to ask, and then the event counts as open.
+        A 404 in Keptn's own words means that the project is gone; one without, or a reply without
+        a list, means that there is nobody to ask, and then the event counts as open.
         """
         where = f"controlPlane/v1/event/triggered/{quote(event.type, safe='')}"
         try:
             found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
             return not (error.status == httpx.codes.NOT_FOUND and error.explained)
-        events = found.get("events")
-        return isinstance(events, list) and any(
-            mapping(one).get("id") == event.id for one in events
-        )
+        events = found.get("events", [{"id": event.id}])
+        listed = events if isinstance(events, list) else ()
+        return any(mapping(one).get("id") == event.id for one in listed)
 
     async def executions(self, event: Event) -> list[Any]:
         """The sequence executions of the event's context, as the controller counts them."""

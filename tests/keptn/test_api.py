@@ -52,6 +52,27 @@ async def test_pages_that_lead_back_to_an_earlier_one_end_the_list(api: KeptnApi
     assert await api.listed(EVENT, "service") == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("status", "reply", "still_open"),
+    [
+        (200, {"events": [{"id": EVENT.id}]}, True),
+        (200, {"events": [{"id": "another"}, None]}, False),
+        (200, {"events": []}, False),
+        (200, {"events": None}, False),
+        (200, {"events": 5}, False),
+        (200, {}, True),
+        (404, {"code": 404, "message": "project not found"}, False),
+        (404, {}, True),
+    ],
+)
+async def test_only_keptns_own_word_closes_an_event(
+    api: KeptnApi, status: int, reply: Any, *, still_open: bool
+) -> None:
+    where = f"{BASE}/controlPlane/v1/event/triggered/{EVENT.type}"
+    respx.get(where).mock(return_value=httpx.Response(status, json=reply))
+    assert await api.is_open(EVENT) is still_open
+
+
 @pytest.mark.parametrize("ask", ["read", "listed"])
 @pytest.mark.parametrize("text", ["404 page not found", '{"code": 404}', "[]"])
 async def test_a_404_that_is_not_keptns_own_says_nothing(
