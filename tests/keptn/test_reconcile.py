@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.events import build
 from tests.captain import Captain, config
 from tests.clocks import FastClock
-from tests.conftest import connection
+from tests.conftest import connection, document
 from tests.ship import InstantEngine, Ship, eventually
 from tests.test_planning_live import logged
 from tests.test_worker import GatedEngine
@@ -150,4 +151,18 @@ async def test_a_silent_run_outlives_the_event_that_it_is_for(
     await asyncio.sleep(30 / clock.speed)
     engine.gate.set()
     await ship.until(event_id, "answered")
+    assert engine.cancelled == []
+
+
+async def test_an_event_of_no_sequence_that_somebody_sent_to_try_us_out_runs_to_its_end(
+    begin: Start, captain: Captain, clock: FastClock
+) -> None:
+    engine = CancellableEngine()
+    ship = begin(engine=engine)
+    scope = {"project": captain.project, "stage": "s", "service": "svc"}
+    await ship.post(document(id="by-hand", data=scope, time=build.timestamp(clock.now())))
+    await eventually(lambda: len(engine.launched) == 1)
+    await asyncio.sleep(30 / clock.speed)
+    engine.gate.set()
+    await ship.until("by-hand", "answered")
     assert engine.cancelled == []

@@ -70,6 +70,7 @@ spec:
       triggeredOn: [{event: dev.delivery.finished, selector: {match: {result: failed}}}]
       tasks: [{name: never}]
 """
+STEPS = 50
 EXPECTATIONS = ("open", "told", "ended", "state", "data")
 TASKS = ["deploy", "test", "approval", "release", "evaluation", "rollback", "repair", "never"]
 
@@ -355,8 +356,9 @@ class Player:
         assert (answer.status_code, answer.json()) == (200, {})
 
     async def do_wait(self, seconds: str) -> None:
-        self.clock.pass_by(float(seconds))
-        await asyncio.sleep(0.05)
+        for _ in range(STEPS):  # whoever is about to sleep now oversleeps by a step or two only
+            self.clock.pass_by(float(seconds) / STEPS)
+            await asyncio.sleep(0.001)
 
     async def do_open(self, *tasks: str) -> None:
         found = [name for name in TASKS for _ in await self.keptn.open(name)]
