@@ -64,9 +64,16 @@ def clock() -> FastClock:
 
 
 @pytest.fixture(scope="session")
-def strict() -> Iterator[StrictKeptn]:
+def strict_process() -> Iterator[StrictKeptn]:
     with StrictKeptn(pace=0.05) as keptn:
         yield keptn
+
+
+@pytest.fixture
+def strict(strict_process: StrictKeptn) -> StrictKeptn:
+    """A Keptn that knows of nothing: a service would see what other tests have left open."""
+    strict_process.reset()
+    return strict_process
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ Start = Callable[..., Ship]
 @pytest.fixture
 def begin(start: Start, captain: Captain) -> Start:
     """Starts services that poll the strict Keptn's API."""
-    captain.keptn.reset()  # who polls sees what all other tests have left
     captain.put(config("true"))
     return partial(start, **connection(captain.keptn, "poll"))
 

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(params=["sidecar", "api", "poll"])
 def begin(start: Start, captain: Captain, request: pytest.FixtureRequest) -> Start:
     """Starts services that are pushed to, or that poll."""
-    captain.keptn.reset()  # who polls sees what all other tests have left
     captain.put(config("true"))
     return partial(start, **connection(captain.keptn, request.param))
 

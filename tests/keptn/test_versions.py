@@ -114,7 +114,6 @@ async def test_progress_is_told_where_keptn_takes_it(
     keptn.update(version)
     ship = start(**connection(keptn, way))
     captain.put(ours(config("sh", "-c", "exit 1", retries=2)))
-    before = keptn.state()["requests"]["event"]
     event = await captain.trigger(ship.door)
     await captain.wait(event)
     found = progress(captain, ship.run(event).context)
@@ -125,7 +124,7 @@ async def test_progress_is_told_where_keptn_takes_it(
         assert "tried again" in found[-1]["data"]["message"]
         assert {one["triggeredid"] for one in found} == {event}
     else:
-        assert keptn.state()["requests"]["event"] - before == 3, "one attempt, never again"
+        assert keptn.state()["requests"]["event"] == 3, "one attempt, never again"
 
 
 @pytest.mark.slow

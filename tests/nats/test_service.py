@@ -133,6 +133,8 @@ async def test_a_server_that_is_away_is_waited_for(
     assert (await ship.figures())["firstmate_nats_connected"] == 0
     await asyncio.to_thread(server.start)
     await subscribed(ship)
+    joined.keptn.leave(joined.project)
+    joined.keptn.join(joined.project, server.url)
     triggered = await joined.trigger("nats")
     assert (await joined.wait(triggered))["closed_by"] == "completed"
 
@@ -142,6 +144,7 @@ async def test_what_nobody_heard_is_found_when_the_connection_is_back(
 ) -> None:
     joined.put(config("true"))
     ship = await subscribed(start(eventbroker=server.url, **connection(strict, "api")))
+    await joined.wait(await joined.trigger("nats"))
     ship.service._poll._whole_at = math.inf  # so that only the connection can be the cause
     triggered = await joined.trigger("", deliver=0)
     await asyncio.to_thread(server.kill)
