@@ -30,17 +30,18 @@ class Wanted:
     def __init__(self, api: KeptnApi, core: Core, tasks: Collection[str], *, polls: bool) -> None:
         self._api, self._reader, self._clock = api, core.ledger.reader, core.clock
         self._fixed, self._polls = bool(tasks), polls
-        self._due = core.clock.tick()
+        self._due, self._last_run = core.clock.tick(), 0
         self.types = {grammar.of_task(task, "triggered") for task in tasks}
         self.projects: list[str] = []
 
     async def refresh(self) -> None:
-        """Read both again, when it is time; what cannot be read now stays as it is."""
+        """Read the ledger, and Keptn when it is time; what cannot be read now stays as it is."""
+        for event_type, last_run in rows.types(self._reader, self._last_run).items():
+            self.add(event_type)
+            self._last_run = max(self._last_run, last_run)
         if self._clock.tick() < self._due:
             return
         self._due = self._clock.tick() + READ_SECONDS
-        for event_type in rows.types(self._reader):
-            self.add(event_type)
         try:
             listed = [mapping(one) for one in await self._api.projects()] if self._polls else []
         except FirstmateError as error:

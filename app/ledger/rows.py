@@ -115,9 +115,10 @@ def under_way(reader: sqlite3.Connection) -> list[sqlite3.Row]:
     return reader.execute(f"{sql} WHERE state IN ('planned', 'running') ORDER BY id").fetchall()
 
 
-def types(reader: sqlite3.Connection) -> set[str]:
-    """The types of all events that are kept."""
-    return {row["type"] for row in reader.execute("SELECT DISTINCT type FROM runs")}
+def types(reader: sqlite3.Connection, after: int) -> dict[str, int]:
+    """The types of the events whose runs came after this one, each with the last such run."""
+    sql = "SELECT type, max(id) FROM runs WHERE id > ? GROUP BY type"
+    return dict(map(tuple, reader.execute(sql, (after,))))
 
 
 def answered(reader: sqlite3.Connection, events: Iterable[str], before: float) -> set[int]:
