@@ -6,7 +6,6 @@ They ask the live Keptn if there is one, else the embedded plane; how, is `remot
 import json
 import re
 from base64 import b64encode
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ commands = Words("keptn")
 _word = partial(commands.word, asking=remote.asking)
 
 
-@commands.word("auth [--endpoint] [--api-token] [--forget]", nullcontext)
-def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
+@commands.word("auth [--endpoint] [--api-token] [--forget]")
+def auth(endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
         return remote.forget()

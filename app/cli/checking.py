@@ -9,11 +9,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+import click
 
 from app import routes, settings
 from app.cli import layout
 from app.cli.layout import Layout
+from app.cli.words import Words
 from app.document.scalars import Mark
 from app.document.tree import Mapping, Node, Problem, compose
 from app.document.typed import FileError
@@ -29,6 +32,7 @@ from app.plane.validation import Refused
 from app.policy import rules
 from app.tasks.files import checked
 
+commands = Words("checking")
 Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
@@ -130,27 +134,36 @@ class Check:
                 yield file, "warning", Problem(*mark, what)
 
 
-def check(files: Sequence[Path]) -> list[Finding]:
-    """What is to be said of these files, or of the project in the current folder.
+@commands.word("check [FILES] [--cluster] [--strict] [--json]")
+def check(files: Sequence[Path], *, cluster: bool, strict: bool, as_json: bool) -> NoReturn:
+    """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
+    if cluster and files:
+        raise click.UsageError("--cluster looks at what is around the service, and at no FILES")
+    found: list[Any]
+    if cluster:
+        from app.cli import clustering  # noqa: PLC0415 - needs much of the service
 
-    Raises:
-        Permanent: there is nothing to check, or a file cannot be read at all.
-    """
+        found = clustering.findings()
+    else:
+        found = _in_files(files)
+    if as_json:
+        click.echo(json.dumps([one._asdict() for one in found], indent=2))
+    else:
+        click.echo("".join(f"{one}\n" for one in found), nl=False)
+    grave = ("error", "warning") if strict else ("error",)
+    raise SystemExit(int(any(one.severity in grave for one in found)))
+
+
+def _in_files(files: Sequence[Path]) -> list[Finding]:
     given = settings.load()
     images = given.runner != "process" and find_cli(given.container_cli, os.environ)
     needs_cmd = not (images or given.in_cluster)
     return Check(needs_cmd=needs_cmd).findings(files or _project(Path()))
 
 
-def report(findings: Iterable[NamedTuple], *, as_json: bool) -> str:
-    """A line for each, or one JSON list."""
-    if as_json:
-        return json.dumps([one._asdict() for one in findings], indent=2) + "\n"
-    return "".join(f"{one}\n" for one in findings)
-
-
+@commands.word("schema [KIND]")
 def schema(kind: str) -> str:
-    """The JSON Schema of a kind of file."""
+    """Print the JSON Schema of a kind of file, for editors."""
     if kind == "jobconfig":
         return json.dumps(editor.schema(), indent=2)
     model = {"routes": RoutesFile, "policy": rules.PolicyFile}[kind]

@@ -39,7 +39,7 @@ class Finding(NamedTuple):
         return f"{self.severity}: {self.subject}: {self.text}"
 
 
-def check() -> list[Finding]:
+def findings() -> list[Finding]:
     """All that can be seen from here; nothing in the cluster or in Keptn is changed."""
 
     async def look() -> list[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import masking, settings
+from app.cli.words import Words
 from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
@@ -19,6 +20,7 @@ from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
 from app.results import whole_lines
 
+commands = Words("reading")
 SHOWN = 50
 FOLLOW_SECONDS = 0.5
 OPEN = ("received", "planned", "running")
@@ -34,8 +36,9 @@ _MEANING = {
 }
 
 
+@commands.word("runs [--ignored] [--follow] [--json]")
 def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
-    """A line for each of the newest runs, oldest first, and then for each change."""
+    """List the newest runs of DATA_DIR, beside a running or a stopped service."""
     clock, shown = Clock(), dict[int, tuple[float, int]]()
     with open_ledger() as ledger:
         while True:
@@ -51,16 +54,17 @@ def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
             clock.pause(FOLLOW_SECONDS)
 
 
-def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
-    """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
+@commands.word("logs RUN [--follow]")
+def logs(run: str, *, follow: bool = False) -> Iterator[str]:
+    """Print the output of RUN, masked: a run's number or its event's id."""
     given, clock = settings.load(), Clock()
     wanted_logs = given.data_dir / "jobs" / spool.WANTED
     masks, seen = masking.read(given.mask_patterns_file), dict[str, int]()
     with open_ledger() as ledger:
-        run_id = find(ledger, wanted).id
+        run_id = find(ledger, run).id
         while True:
-            run = rows.run_or_none(ledger, run_id)
-            over = not follow or run is None or run.state not in OPEN
+            now = rows.run_or_none(ledger, run_id)
+            over = not follow or now is None or now.state not in OPEN
             for task in rows.tasks(ledger, run_id):
                 if not over and not task.ended and wanted_logs.is_dir():
                     (wanted_logs / task.key).touch()
@@ -103,12 +107,9 @@ def output(data_dir: Path, key: str) -> Output:
     return Output(*spool.read_output(str(data_dir / "jobs" / key / "output")))
 
 
+@commands.word("why EVENT_ID [--json]")
 def why(event_id: str, *, as_json: bool) -> str:
-    """What became of an event.
-
-    Raises:
-        Permanent: it never came here.
-    """
+    """Tell what became of an event, and why."""
     with open_ledger() as ledger:
         if not rows.run_of_event(ledger, event_id) and (old := rows.tombstone(ledger, event_id)):
             return f"{event_id}: {old['outcome']} on {timestamp(old['at'])}; no more is kept of it"

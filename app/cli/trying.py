@@ -8,9 +8,8 @@ import json
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -19,6 +18,7 @@ from app.cli import layout
 from app.cli.layout import Layout
 from app.cli.reading import unseen
 from app.cli.triggering import unfold
+from app.cli.words import Words
 from app.clock import Clock
 from app.errors import Permanent
 from app.events import build, grammar, parse
@@ -30,6 +30,7 @@ from app.ledger.rows import Run
 from app.planning import Ignore, Plan
 from app.river import River
 
+commands = Words("trying")
 INTERRUPTED = 130
 _TICK = 0.05
 
@@ -118,13 +119,17 @@ class Trial:
         return rows.run(self._river.ledger.reader, number)
 
 
-def run(config: Path, event: Event) -> int:
-    """Try an event on a job config; the exit code: 0 for pass and warning.
+@commands.word("run [--config] [--event] [--task] [--data]")
+def run(config: Path, event: TextIO | None, task: str, data: tuple[str, ...]) -> NoReturn:
+    """Run a job config here, without a Keptn, and print what would be sent."""
+    if bool(event) == bool(task):
+        raise click.UsageError("name the event: either --event FILE or --task NAME")
+    asked = {"type": grammar.of_task(task, "triggered"), "data": unfold(data)}
+    raise SystemExit(_try(config, _event(event.read() if event else json.dumps(asked), config)))
 
-    Raises:
-        FileError: the config cannot be used.
-        Permanent: nothing would be sent, and why.
-    """
+
+def _try(config: Path, event: Event) -> int:
+    """Try an event on a job config; the exit code: 0 for pass and warning."""
     read(layout.text(config), str(config))
 
     async def attempt(data: str) -> int:
@@ -138,12 +143,8 @@ def run(config: Path, event: Event) -> int:
         return asyncio.run(attempt(data))
 
 
-def event_in(text: str, config: Path) -> Event:
-    """The event in a JSON text; what Keptn would have set is filled in, and told.
-
-    Raises:
-        Permanent: it is no event, even so.
-    """
+def _event(text: str, config: Path) -> Event:
+    """The event in a JSON text; what Keptn would have set is filled in, and told."""
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -154,11 +155,6 @@ def event_in(text: str, config: Path) -> Event:
     if filled:
         click.echo(f"filled in: {', '.join(filled)}", err=True)
     return parse.read(whole)
-
-
-def asked(task: str, data: Iterable[str]) -> str:
-    """The text of an event that asks for a task, with data such as `action.value=5`."""
-    return json.dumps({"type": grammar.of_task(task, "triggered"), "data": unfold(data)})
 
 
 def _completed(document: dict[str, Any], found: Layout) -> tuple[dict[str, Any], list[str]]:
