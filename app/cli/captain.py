@@ -16,7 +16,6 @@ from app.cli import layout, moving, remote, triggering
 from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
 from app.cli.showing import BORN, document, listing
 from app.cli.words import Words
-from app.errors import Permanent
 
 _RUN = "--project --service [--labels] [--json]"
 _STATES = ("abort", "pause", "resume")
@@ -153,11 +152,7 @@ def evaluation(keptn: Remote, *, as_json: bool, **given: str) -> str:
 @_word("send event --file")
 def send_event(keptn: Remote, file: Path) -> str:
     """Send the event in a file as it is."""
-    try:
-        event = json.loads(layout.text(file))
-    except ValueError as error:
-        raise Permanent(f"{file} is not JSON: {error}") from None
-    return _told(keptn.started(EVENTS, event))
+    return _told(keptn.started(EVENTS, layout.decoded(layout.text(file), str(file))))
 
 
 def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:

@@ -3,7 +3,6 @@
 Each kind of file is read by its own reader, as the service would read it.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from app.cli.layout import Layout
 from app.cli.words import Words
 from app.document.scalars import Mark
 from app.document.tree import Mapping, Node, Problem, compose
-from app.document.typed import FileError
+from app.document.typed import FileError, near
 from app.engines.container import find_cli
 from app.errors import Permanent
 from app.events import grammar
@@ -30,15 +29,23 @@ from app.notifiers.channel import RoutesFile
 from app.plane import shipyard
 from app.plane.validation import Refused
 from app.policy import rules
-from app.tasks.files import checked
 
 commands = Words("checking")
 Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
-_SHIPYARD = _CLOSED | _OPEN | {"apiVersion", "kind", "name", "event", "triggeredAfter"}
+_VALUES = ("apiVersion", "kind", "name", "event", "triggeredAfter")
+_SHIPYARD = dict.fromkeys((*_CLOSED, *_OPEN, *_VALUES), "")
 """A shipyard's keys: below the closed ones only such may stand, below the open ones any."""
+
+_KINDS = {
+    "jobconfig": {"actions"},
+    "shipyard": {"spec"},
+    "routes": {"channels", "routes"},
+    "policy": {"rules", "projects"},
+}
+"""The kinds of files, with the keys at the top that tell them."""
 
 
 class Finding(NamedTuple):
@@ -89,10 +96,6 @@ class Check:
         yield from (("warning", one) for one in found.findings)
         for where, entry in _each(found.config, "actions", "events"):
             self._heard.append((str(path), _mark(tree, (*where, "name")), entry.name))
-        there = {name for level in Layout.around(path).levels() for name in layout.files(level)}
-        for where, file in _each(found.config, "actions", "tasks", "files"):
-            if said := _missing(file, there):
-                yield "warning", Problem(*_mark(tree, where), said)
 
     def _shipyard(self, path: Path, text: str, tree: Node) -> Told:
         yield from (("warning", one) for one in chain(compose(text)[1], _strange(tree)))
@@ -188,22 +191,10 @@ def _refused(read: Callable[[str, str], object], path: Path, text: str) -> Told:
 
 def _kind(tree: Node, name: str) -> str:
     """What a file is, by its content; where that says nothing, by its name."""
-    keys = tree.keys() if isinstance(tree, Mapping) else set()
-    telling = {"actions": "jobconfig", "spec": "shipyard", "channels": "routes", "routes": "routes"}
-    telling |= dict.fromkeys(("rules", "projects"), "policy")
-    by_content = (kind for key, kind in telling.items() if key in keys)
-    by_name = (kind for kind in ("shipyard", "routes", "policy") if kind in name)
+    keys = {*tree} if isinstance(tree, Mapping) else set[str]()
+    by_content = (kind for kind, telling in _KINDS.items() if keys & telling)
+    by_name = (kind for kind in _KINDS if kind in name)
     return next(chain(by_content, by_name), "jobconfig")
-
-
-def _missing(entry: str, there: Iterable[str]) -> str:
-    """What is wrong with an entry of `files`, if these files are there."""
-    try:
-        path = checked(entry)
-    except Permanent as error:
-        return str(error)
-    found = any(f"{name}/".startswith(f"{path}/") for name in there)
-    return "" if found else f"no file or folder `{path}` on any level"
 
 
 def _each(part: Any, *keys: str) -> Iterator[tuple[Place, Any]]:
@@ -220,10 +211,9 @@ def _strange(node: Node) -> Iterator[Problem]:
     """The keys of a shipyard that Keptn ignores, which people hardly want."""
     below: list[Node] = []
     if isinstance(node, Mapping):
-        for key in node.keys() - _SHIPYARD:
-            near = difflib.get_close_matches(key, _SHIPYARD, 1)
-            remedy = f", did you mean `{near[0]}`?" if near else ""
-            yield Problem(*node.marks[key], f"Keptn ignores the key `{key}`{remedy}")
+        for key in node.keys() - _SHIPYARD.keys():
+            what = f"Keptn ignores the key `{key}`{near(key, _SHIPYARD)}"
+            yield Problem(*node.marks[key], what)
         below = [node[key] for key in node.keys() & _CLOSED]
     for one in node if isinstance(node, list) else below:
         yield from _strange(one)

@@ -3,10 +3,12 @@
 DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from app.errors import Permanent
 
@@ -73,3 +75,15 @@ def text(file: Path) -> str:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(f"{file} cannot be read: {error}") from None
+
+
+def decoded(text: str, name: str) -> Any:
+    """The JSON in a text, which a fault calls by this name.
+
+    Raises:
+        Permanent: it is none.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Permanent(f"{name} is not JSON: {error}") from None

@@ -61,104 +61,31 @@ class Folder:
         return self._layout.level(level, event.named("stage"), event.named("service"))
 
 
-class Trial:
-    """One event on its way down the river."""
-
-    def __init__(self, river: River) -> None:
-        self._river = river
-        self._shown: dict[str, int] = {}
-
-    async def run(self, event: Event) -> int:
-        """Do what the service would do; the exit code."""
-        _, number = await self._river.lifecycle.accept(event)
-        if number is None:
-            raise Permanent(f"{event.type}: not a task's triggered event; nothing would be sent")
-        decision = await self._river.planner.decide(self._run(number), ask_first=False)
-        if isinstance(decision, Ignore):
-            raise Permanent(f"{decision.reason}; nothing would be sent")
-        if not isinstance(decision, Plan):
-            raise Permanent(decision.message)
-        await self._river.lifecycle.plan(
-            self._run(number), decision.dump(), answered=decision.answered
-        )
-        interrupted = await self._perform(self._run(number))
-        passed = self._tell(number)
-        return INTERRUPTED if interrupted else int(not passed)
-
-    async def _perform(self, run: Run) -> bool:
-        """Show the output as it comes; Ctrl-C cancels what runs. Whether it did."""
-        errand, cancelling = self._river.runner.begin(run), list[asyncio.Task[None]]()
-        performing = asyncio.create_task(self._river.runner.perform(errand))
-
-        def interrupt() -> None:
-            cancelling.append(asyncio.create_task(self._river.runner.cancel(errand, "Ctrl-C")))
-
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-        while not performing.done():
-            self._show(run.id)
-            await asyncio.wait([performing], timeout=_TICK)
-        self._show(run.id)
-        await asyncio.gather(performing, *cancelling)
-        return bool(cancelling)
-
-    def _show(self, number: int) -> None:
-        """The output that is new, each task's under a heading, on standard error."""
-        for task in rows.tasks(self._river.ledger.reader, number):
-            output = self._river.engine.logs(task.key)
-            for text in unseen(task, output, self._shown, ended=bool(task.ended)):
-                click.echo(text, err=True)
-
-    def _tell(self, number: int) -> bool:
-        """Print what would have been sent; whether all is well."""
-        for letter in rows.letters(self._river.ledger.reader, number):
-            click.echo(json.dumps(json.loads(letter.body), indent=2))
-        outcome = json.loads(self._run(number).outcome or "{}")
-        return outcome.get("result") in ("pass", "warning")
-
-    def _run(self, number: int) -> Run:
-        return rows.run(self._river.ledger.reader, number)
-
-
 @commands.word("run [--config] [--event] [--task] [--data]")
 def run(config: Path, event: TextIO | None, task: str, data: tuple[str, ...]) -> NoReturn:
     """Run a job config here, without a Keptn, and print what would be sent."""
     if bool(event) == bool(task):
         raise click.UsageError("name the event: either --event FILE or --task NAME")
-    asked = {"type": grammar.of_task(task, "triggered"), "data": unfold(data)}
-    raise SystemExit(_try(config, _event(event.read() if event else json.dumps(asked), config)))
-
-
-def _try(config: Path, event: Event) -> int:
-    """Try an event on a job config; the exit code: 0 for pass and warning."""
     read(layout.text(config), str(config))
+    named = {"type": grammar.of_task(task, "triggered"), "data": unfold(data)}
+    document = layout.decoded(event.read(), "the event") if event else named
+    asked = _whole(document, Layout.around(config))
 
-    async def attempt(data: str) -> int:
-        river = River(settings.load(data_dir=Path(data)), Clock(), Folder(config))
+    async def attempt(folder: str) -> int:
+        river = River(settings.load(data_dir=Path(folder)), Clock(), Folder(config))
         try:
-            return await Trial(river).run(event)
+            return await _send_down(river, asked)
         finally:
             await river.close()
 
-    with tempfile.TemporaryDirectory(prefix="firstmate-run-") as data:
-        return asyncio.run(attempt(data))
+    with tempfile.TemporaryDirectory(prefix="firstmate-run-") as folder:
+        raise SystemExit(asyncio.run(attempt(folder)))
 
 
-def _event(text: str, config: Path) -> Event:
-    """The event in a JSON text; what Keptn would have set is filled in, and told."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise Permanent(f"the event is not JSON: {error}") from None
+def _whole(document: Any, found: Layout) -> Event:
+    """The event in a document; what Keptn would have set is filled in, and told."""
     if not isinstance(document, dict) or not isinstance(document.get("data") or {}, dict):
         raise Permanent("the event must be a JSON object with a `type`, and `data` an object")
-    whole, filled = _completed(document, Layout.around(config))
-    if filled:
-        click.echo(f"filled in: {', '.join(filled)}", err=True)
-    return parse.read(whole)
-
-
-def _completed(document: dict[str, Any], found: Layout) -> tuple[dict[str, Any], list[str]]:
-    """The whole event, and what was filled in."""
     scope = {"project": found.project.name}
     scope |= {"stage": found.stage or "local", "service": found.service or "local"}
     attributes = {name: str(uuid.uuid4()) for name in ("id", "shkeptncontext")}
@@ -168,4 +95,47 @@ def _completed(document: dict[str, Any], found: Layout) -> tuple[dict[str, Any],
     data = {name: value for name, value in given.get("data", {}).items() if value is not None}
     filled = [name for name in attributes if name not in given]
     filled += [f"data.{name}={value}" for name, value in scope.items() if name not in data]
-    return {**attributes, **given, "data": {**scope, **data}}, filled
+    if filled:
+        click.echo(f"filled in: {', '.join(filled)}", err=True)
+    return parse.read({**attributes, **given, "data": {**scope, **data}})
+
+
+async def _send_down(river: River, event: Event) -> int:
+    """Do what the service would do, and print what it would send; the exit code."""
+    _, number = await river.lifecycle.accept(event)
+    if number is None:
+        raise Permanent(f"{event.type}: not a task's triggered event; nothing would be sent")
+    received = rows.run(river.ledger.reader, number)
+    decision = await river.planner.decide(received, ask_first=False)
+    if isinstance(decision, Ignore):
+        raise Permanent(f"{decision.reason}; nothing would be sent")
+    if not isinstance(decision, Plan):
+        raise Permanent(decision.message)
+    await river.lifecycle.plan(received, decision.dump(), answered=decision.answered)
+    interrupted = await _perform(river, rows.run(river.ledger.reader, number))
+    for letter in rows.letters(river.ledger.reader, number):
+        click.echo(json.dumps(json.loads(letter.body), indent=2))
+    outcome = json.loads(rows.run(river.ledger.reader, number).outcome or "{}")
+    passed = outcome.get("result") in ("pass", "warning")
+    return INTERRUPTED if interrupted else int(not passed)
+
+
+async def _perform(river: River, run: Run) -> bool:
+    """Show the output as it comes; Ctrl-C cancels what runs. Whether it did."""
+    errand, cancelling = river.runner.begin(run), list[asyncio.Task[None]]()
+    performing = asyncio.create_task(river.runner.perform(errand))
+
+    def interrupt() -> None:
+        cancelling.append(asyncio.create_task(river.runner.cancel(errand, "Ctrl-C")))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    shown, over = dict[str, int](), False
+    while not over:
+        over = performing.done()  # asked first, so that the last look sees all
+        for task in rows.tasks(river.ledger.reader, run.id):
+            output = river.engine.logs(task.key)
+            for text in unseen(task, output, shown, ended=bool(task.ended)):
+                click.echo(text, err=True)
+        await asyncio.wait([performing], timeout=_TICK)
+    await asyncio.gather(performing, *cancelling)
+    return bool(cancelling)

@@ -130,7 +130,7 @@ def _problem(model: type[Part], tree: Any, detail: ErrorDetails) -> Problem:
     where = f"{path.removeprefix('.')}: " if path else ""
     if detail["type"] == "extra_forbidden":
         mark: Mark = reduce(getitem, place[:-1], tree).marks[place[-1]]
-        return Problem(*mark, f"{where}unknown key{_near(str(place[-1]), homes(model))}")
+        return Problem(*mark, f"{where}unknown key{near(str(place[-1]), homes(model))}")
     node: Node = reduce(getitem, place, tree)
     return Problem(*node.mark, where + _said(detail, node))
 
@@ -141,11 +141,12 @@ def _said(detail: ErrorDetails, node: Node) -> str:
         return str(context["error"])
     # The words of a Literal; pydantic tells them as 'a', 'b' or 'c'.
     words = dict.fromkeys(re.findall("'([^']*)'", context.get("expected", "")), "")
-    near = _near(node.text, words) if isinstance(node, Scalar) else ""
-    return f"must be {_WANTED[kind].format(**context)}, not {node}{near}"
+    meant = near(node.text, words) if isinstance(node, Scalar) else ""
+    return f"must be {_WANTED[kind].format(**context)}, not {node}{meant}"
 
 
-def _near(written: str, known: Mapping[str, str]) -> str:
+def near(written: str, known: Mapping[str, str]) -> str:
+    """The nearest of the known words, as a question; what they are said to be keys of, is told."""
     found = difflib.get_close_matches(written, known, 1, cutoff=0.75)
     home = f" (a key of {known[found[0]]})" if found and known[found[0]] else ""
     return f", did you mean `{found[0]}`{home}?" if found else ""
