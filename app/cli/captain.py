@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from app.cli import layout, moving, remote, triggering
-from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
+from app.cli.remote import CONTROL, EVENTS, PROJECTS, Remote, path
 from app.cli.showing import BORN, document, listing
 from app.cli.words import Words
 
@@ -95,7 +95,7 @@ def get_project(keptn: Remote, name: str, output: str) -> str:
 @_word("get stage [NAME] --project [--output]")
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
-    stages = (one for view in keptn.views(project) for one in view["stages"])
+    stages = [one for view in keptn.views(project) for one in view["stages"]]
     found = [one for one in stages if name in ("", one["stageName"])]
     return listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
 
@@ -121,7 +121,7 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
 def get_event(keptn: Remote, output: str, num_of_pages: int, **query: str) -> str:
     """Show the events of a type, or all, the newest first."""
     query |= {"keptnContext": query.pop("keptn_context"), "pageSize": query.pop("page_size")}
-    found = keptn.entries(DATASTORE, "events", num_of_pages, **query)
+    found = keptn.events(num_of_pages, **query)
     one_or_all = found[0] if len(found) == 1 else found
     return document(one_or_all, output) if found else "No event returned"
 

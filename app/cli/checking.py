@@ -87,8 +87,14 @@ class Check:
         tree, problems = compose(text)
         if tree is None:
             return (("error", one) for one in problems)
-        look: Callable[[Path, str, Node], Told] = getattr(self, f"_{_kind(tree, path.name)}")
-        return look(path, text, tree)
+        match _kind(tree, path.name):
+            case "jobconfig":
+                return self._jobconfig(path, text, tree)
+            case "shipyard":
+                return self._shipyard(path, text, tree)
+            case "routes":
+                return _refused(routes.read, path, text)
+        return _refused(rules.read, path, text)
 
     def _jobconfig(self, path: Path, text: str, tree: Node) -> Told:
         found = examine(text, str(path), needs_cmd=self._needs_cmd)
@@ -112,12 +118,6 @@ class Check:
                 mark = _mark(tree, ("spec", *where, "triggeredAfter"))
                 yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
 
-    def _routes(self, path: Path, text: str, _: Node) -> Told:
-        return _refused(routes.read, path, text)
-
-    def _policy(self, path: Path, text: str, _: Node) -> Told:
-        return _refused(rules.read, path, text)
-
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
 
@@ -125,14 +125,12 @@ class Check:
         """
         if not (self._asked and self._heard):
             return
-        types = {event_type for *_, event_type in self._asked}
-        patterns = {pattern for *_, pattern in self._heard}
         for file, mark, event_type in self._asked:
-            if not any(name_matches(pattern, event_type) for pattern in patterns):
+            if not any(name_matches(pattern, event_type) for *_, pattern in self._heard):
                 what = f"no action is for {event_type}; another integration may be"
                 yield file, "warning", Problem(*mark, what)
         for file, mark, pattern in self._heard:
-            if not any(name_matches(pattern, event_type) for event_type in types):
+            if not any(name_matches(pattern, event_type) for *_, event_type in self._asked):
                 what = f"event name `{pattern}` is in no shipyard"
                 yield file, "warning", Problem(*mark, what)
 
