@@ -5,7 +5,7 @@ Each kind of file is read by its own reader, as the service would read it.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -31,7 +31,6 @@ from app.plane.validation import Refused
 from app.policy import rules
 
 commands = Words("checking")
-Told = Iterator[tuple[str, Problem]]
 Place = tuple[str | int, ...]
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
@@ -82,41 +81,48 @@ class Check:
             told += self._compare()
         return sorted({Finding(file, *problem, severity) for file, severity, problem in told})
 
-    def _look(self, path: Path) -> Told:
-        text = layout.text(path)
+    def _look(self, path: Path) -> Iterator[tuple[str, Problem]]:
+        try:
+            yield from (("warning", one) for one in self._oddities(layout.text(path), path))
+        except FileError as error:
+            yield from (("error", one) for one in error.found)
+
+    def _oddities(self, text: str, path: Path) -> Iterator[Problem]:
+        """What is hardly meant so; a FileError tells what is wrong."""
         tree, problems = compose(text)
         if tree is None:
-            return (("error", one) for one in problems)
+            raise FileError(str(path), problems)
         match _kind(tree, path.name):
             case "jobconfig":
-                return self._jobconfig(path, text, tree)
+                yield from self._jobconfig(text, path, tree)
             case "shipyard":
-                return self._shipyard(path, text, tree)
+                yield from chain(problems, _strange(tree))
+                self._shipyard(text, path, tree)
             case "routes":
-                return _refused(routes.read, path, text)
-        return _refused(rules.read, path, text)
+                routes.read(text, str(path))
+            case "policy":
+                rules.read(text, str(path))
 
-    def _jobconfig(self, path: Path, text: str, tree: Node) -> Told:
-        found = examine(text, str(path), needs_cmd=self._needs_cmd)
-        yield from (("error", one) for one in found.problems)
-        yield from (("warning", one) for one in found.findings)
-        for where, entry in _each(found.config, "actions", "events"):
+    def _jobconfig(self, text: str, path: Path, tree: Node) -> Iterator[Problem]:
+        config, findings = examine(text, str(path), needs_cmd=self._needs_cmd)
+        yield from findings
+        for where, entry in _each(config, "actions", "events"):
             self._heard.append((str(path), _mark(tree, (*where, "name")), entry.name))
 
-    def _shipyard(self, path: Path, text: str, tree: Node) -> Told:
-        yield from (("warning", one) for one in chain(compose(text)[1], _strange(tree)))
+    def _shipyard(self, text: str, path: Path, tree: Node) -> None:
         try:
             found = shipyard.parse(text)
         except Refused as error:
             said = str(error).removeprefix("shipyard.yaml: ")
-            yield "error", Problem(*_mark(tree, said.partition(":")[0].split(".")), said)
-            return
+            place = _mark(tree, said.partition(":")[0].split("."))
+            raise FileError(str(path), [Problem(*place, said)]) from None
         for where, task in _each(found, "stages", "sequences", "tasks"):
             event_type = grammar.of_task(task.name, "triggered")
             self._asked.append((str(path), _mark(tree, ("spec", *where, "name")), event_type))
             if task.triggered_after and shipyard.seconds(task.triggered_after) is None:
-                mark = _mark(tree, ("spec", *where, "triggeredAfter"))
-                yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
+                place = _mark(tree, ("spec", *where, "triggeredAfter"))
+                what = "triggeredAfter must be a duration such as 10m"
+                raise FileError(str(path), [Problem(*place, what)])
 
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
@@ -177,14 +183,6 @@ def _project(folder: Path) -> list[Path]:
     if not found:
         raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
     return found
-
-
-def _refused(read: Callable[[str, str], object], path: Path, text: str) -> Told:
-    """Why the service would not take the file."""
-    try:
-        read(text, str(path))
-    except FileError as error:
-        yield from (("error", one) for one in error.found)
 
 
 def _kind(tree: Node, name: str) -> str:

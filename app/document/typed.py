@@ -19,8 +19,9 @@ from app.document.tree import Node, Problem, compose
 from app.errors import Permanent
 
 Model = TypeVar("Model", bound="Part")
-Parsed = tuple[Model | None, list[Problem]]
-"""The model of a file, where one can be made of it, and all that is wrong with the file."""
+Made = TypeVar("Made")
+Parsed = tuple[Made | None, list[Problem]]
+"""What can be made of a file, such as its model, if anything; and all that is wrong with it."""
 
 # What pydantic's error types, up to their first underscore, ask for.
 _WANTED = {
@@ -99,17 +100,17 @@ def _is_null(node: Any) -> bool:
     return isinstance(node, Scalar) and node.value is None
 
 
-def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Model]]) -> Model:
+def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Made]]) -> Made:
     """What a reader of trees makes of a text; `name` stands in front of each problem.
 
     Raises:
         FileError: with all problems of the file.
     """
     tree, problems = compose(text)
-    model, wrong = (None, []) if tree is None else parsed(tree)
-    if model is None or problems or wrong:
+    made, wrong = (None, []) if tree is None else parsed(tree)
+    if made is None or problems or wrong:
         raise FileError(name, [*problems, *wrong])
-    return model
+    return made
 
 
 def validated(model: type[Model], tree: Node, *, strict: bool = True) -> Parsed[Model]:

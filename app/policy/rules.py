@@ -3,33 +3,22 @@
 What a task asks for is held against the rules in judging.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from app.document.tree import Problem, compose
-from app.document.typed import AS_TEXT, AS_WHOLE, FileError, Flag, Part, Text, validated
+from app.document.tree import Node, Problem
+from app.document.typed import AS_TEXT, AS_WHOLE, Flag, Parsed, Part, Text, loaded, validated
 from app.errors import Permanent
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Resources
+from app.jobconfig.schema import Resources, proven
 from app.policy.globs import compiled
 
 
-def _proven(check: Callable[[str], object]) -> AfterValidator:
-    """Refuses what the check cannot read, and leaves it as it is written otherwise."""
-
-    def proven(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(proven)
-
-
-Patterns = tuple[Annotated[Text, _proven(compiled)], ...]
-Ceiling = Annotated[Text, _proven(quantity)]
+Patterns = tuple[Annotated[Text, proven(compiled)], ...]
+Ceiling = Annotated[Text, proven(quantity)]
 Kind = Annotated[Literal["emptyDir", "secret", "configMap", "persistentVolumeClaim"], AS_TEXT]
 
 HARMLESS = (
@@ -146,11 +135,11 @@ def read(text: str, name: str = "policy.yaml") -> PolicyFile:
     Raises:
         FileError: with all problems of the file.
     """
-    tree, problems = compose(text)
-    file, wrong = (None, []) if tree is None else validated(PolicyFile, tree)
-    problems += wrong
+    return loaded(text, name, _parsed)
+
+
+def _parsed(tree: Node) -> Parsed[PolicyFile]:
+    file, problems = validated(PolicyFile, tree)
     if file and file.api_version != "firstmate/v1":
         problems.append(Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`"))
-    if file is None or problems:
-        raise FileError(name, problems)
-    return file
+    return file, problems
