@@ -205,14 +205,15 @@ def _each(part: Any, *keys: str) -> Iterator[tuple[Place, Any]]:
 
 def _strange(node: Node) -> Iterator[Problem]:
     """The keys of a shipyard that Keptn ignores, which people hardly want."""
-    below: list[Node] = []
-    if isinstance(node, Mapping):
-        for key in node.keys() - _SHIPYARD.keys():
-            what = f"Keptn ignores the key `{key}`{near(key, _SHIPYARD)}"
-            yield Problem(*node.marks[key], what)
-        below = [node[key] for key in node.keys() & _CLOSED]
-    for one in node if isinstance(node, list) else below:
-        yield from _strange(one)
+    if isinstance(node, list):
+        yield from chain.from_iterable(map(_strange, node))
+    elif isinstance(node, Mapping):
+        for key, below in node.items():
+            if key in _CLOSED:
+                yield from _strange(below)
+            elif key not in _SHIPYARD:
+                what = f"Keptn ignores the key `{key}`{near(key, _SHIPYARD)}"
+                yield Problem(*node.marks[key], what)
 
 
 def _mark(tree: Node, where: Iterable[str | int]) -> Mark:

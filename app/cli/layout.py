@@ -6,7 +6,7 @@ DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<fi
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,10 @@ class Layout:
         folders = {"service": of_stage / "services" / service, "stage": of_stage}
         return folders.get(name, self.project)
 
-    def levels(self) -> Iterator[Path]:
-        """The folders of all levels that there are."""
-        yield self.project
-        yield from sorted(self.project.glob("stages/*/"))
-        yield from sorted(self.project.glob("stages/*/services/*/"))
-
     def configs(self) -> Iterator[Path]:
         """The job configs of all levels."""
-        for folder in self.levels():
+        below = (sorted(self.project.glob(at)) for at in ("stages/*/", "stages/*/services/*/"))
+        for folder in chain([self.project], *below):
             yield from islice(filter(Path.is_file, map(folder.joinpath, CONFIGS)), 1)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from app.document.scalars import Scalar, shown
-from app.document.tree import Mapping, Node, Problem, Sequence, child, compose, items
+from app.document.tree import Mapping, Node, Problem, Sequence, child, items
 from app.document.typed import Parsed, Part, loaded, validated
 from app.jobconfig.patterns import compiled
 from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Action, Env, JobConfig, Since, Task
@@ -17,7 +17,7 @@ from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Action, Env, JobConfig,
 __all__ = ["Action", "JobConfig", "Task", "later_keys", "parsed", "read", "readable_event_names"]
 
 _EVENTS = re.compile(r"""(?:^|[\s{,-])(["']?events["']?)\s*:""")
-_NAME = re.compile(r"""(?:^|[\s{,-])["']?name["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,}\]#][^,}\]#]*)""")
+_NAME = re.compile(r"""(?:^|[\s{,-])["']?name["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,}\]#|][^,}\]#]*)""")
 
 
 @lru_cache(maxsize=32)  # each event reads the same text twice, and so does the next event
@@ -66,17 +66,7 @@ def later_keys(part: type[Part], version: str) -> dict[str, str]:
 
 def readable_event_names(text: str) -> list[str]:
     """The `actions[].events[].name` that can still be read, and used, in a broken file."""
-    tree, _ = compose(text)
-    names = _names_by_line(text) if tree is None else _names(tree)
-    return [name for name in names if _is_pattern(name)]
-
-
-def _names(tree: Node) -> Iterator[str]:
-    for action in items(tree, "actions"):
-        for entry in items(action, "events"):
-            name = child(entry, "name")
-            if isinstance(name, Scalar) and name.value is not None:
-                yield name.text
+    return [name for name in _names_by_line(text) if _is_pattern(name)]
 
 
 def _is_pattern(name: str) -> bool:
@@ -88,7 +78,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _names_by_line(text: str) -> Iterator[str]:
-    """The names below `events:` by indentation alone, for a text that is no YAML."""
+    """The names below `events:` by indentation alone, for the text may be no YAML."""
     column: int | None = None
     for line in filter(str.strip, text.splitlines()):
         if begin := _EVENTS.search(line):
