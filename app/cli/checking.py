@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from app import routes, settings
-from app.cli import layout
+from app.cli import clustering, layout
 from app.cli.layout import Layout
 from app.cli.words import Words
 from app.document.scalars import Mark
@@ -63,8 +63,10 @@ class Finding(NamedTuple):
 class Check:
     """Looks at files one by one, and then holds shipyards and job configs against each other."""
 
-    def __init__(self, *, needs_cmd: bool) -> None:
-        self._needs_cmd = needs_cmd
+    def __init__(self) -> None:
+        given = settings.load()
+        images = given.runner != "process" and find_cli(given.container_cli, os.environ)
+        self._needs_cmd = not (images or given.in_cluster)
         self._asked: list[tuple[str, Mark, str]] = []
         """The triggered events of the shipyards' tasks, each with its file and place."""
         self._heard: list[tuple[str, Mark, str]] = []
@@ -146,26 +148,13 @@ def check(files: Sequence[Path], *, cluster: bool, strict: bool, as_json: bool) 
     """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
     if cluster and files:
         raise click.UsageError("--cluster looks at what is around the service, and at no FILES")
-    found: list[Any]
-    if cluster:
-        from app.cli import clustering  # noqa: PLC0415 - needs much of the service
-
-        found = clustering.findings()
-    else:
-        found = _in_files(files)
+    found = clustering.findings() if cluster else Check().findings(files or _project(Path()))
     if as_json:
         click.echo(json.dumps([one._asdict() for one in found], indent=2))
     else:
         click.echo("".join(f"{one}\n" for one in found), nl=False)
     grave = ("error", "warning") if strict else ("error",)
     raise SystemExit(int(any(one.severity in grave for one in found)))
-
-
-def _in_files(files: Sequence[Path]) -> list[Finding]:
-    given = settings.load()
-    images = given.runner != "process" and find_cli(given.container_cli, os.environ)
-    needs_cmd = not (images or given.in_cluster)
-    return Check(needs_cmd=needs_cmd).findings(files or _project(Path()))
 
 
 @commands.word("schema [KIND]")

@@ -39,16 +39,13 @@ _MEANING = {
 @commands.word("runs [--ignored] [--follow] [--json]")
 def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
     """List the newest runs of DATA_DIR, beside a running or a stopped service."""
-    clock, shown = Clock(), dict[int, tuple[float, int]]()
+    clock, shown = Clock(), dict[int, float]()
     with open_ledger() as ledger:
         while True:
-            dead = rows.dead_letters(ledger)
             for run in rows.recent_runs(ledger, SHOWN, ignored=ignored):
-                state = run.changed, dead.get(run.id, 0)
-                if shown.get(run.id) != state:
-                    shown[run.id] = state
-                    facts = _facts(run, state[1])
-                    yield json.dumps(facts) if as_json else _line(run, facts)
+                if shown.get(run.id) != run.changed:
+                    shown[run.id] = run.changed
+                    yield json.dumps(_facts(run)) if as_json else _line(run)
             if not follow:
                 return
             clock.pause(FOLLOW_SECONDS)
@@ -116,15 +113,11 @@ def why(event_id: str, *, as_json: bool) -> str:
         run = find(ledger, event_id)
         letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
-        told = [{**asdict(one), "body": None} for one in letters]
-        dead = sum(letter.state == "dead" for letter in letters)
-        return json.dumps(
-            {**_facts(run, dead), "messages": told, "tasks": [asdict(t) for t in tasks]}
-        )
+        messages = [{**asdict(one), "body": None} for one in letters]
+        told = {"messages": messages, "tasks": [asdict(one) for one in tasks]}
+        return json.dumps(_facts(run) | told)
     lines = [f"{run.event_id}: {run.state}: {run.reason or _MEANING[run.state]}"]
-    lines += [
-        f"  {run.type} for {run.project}/{run.stage}/{run.service}, {timestamp(run.received)}"
-    ]
+    lines.append(f"  {run.type} for {_place(run)}, {timestamp(run.received)}")
     if run.outcome and not tasks:
         lines.append(f"  nothing was launched: {json.loads(run.outcome)['message']}")
     lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
@@ -165,17 +158,20 @@ def _titled(task: TaskRow) -> str:
     return f"{task.name} (attempt {task.attempt + 1})" if task.attempt else task.name
 
 
-def _facts(run: Run, dead: int) -> dict[str, Any]:
-    """What is shown of a run, of which so many notices were given up."""
+def _place(run: Run) -> str:
+    return f"{run.project}/{run.stage}/{run.service}"
+
+
+def _facts(run: Run) -> dict[str, Any]:
     outcome = json.loads(run.outcome) if run.outcome else {}
     kept = ("id", "event_id", "state", "reason", "type", "context", "project", "stage", "service")
     result = {key: outcome.get(key, "") for key in ("status", "result", "message")}
-    facts = {key: getattr(run, key) for key in kept} | result
-    return facts | {"received": timestamp(run.received), "dead_notices": dead}
+    facts = {key: getattr(run, key) for key in kept}
+    return {**facts, **result, "received": timestamp(run.received)}
 
 
-def _line(run: Run, facts: dict[str, Any]) -> str:
-    place = f"{run.project}/{run.stage}/{run.service}"
+def _line(run: Run) -> str:
+    facts = _facts(run)
     end = run.reason or f"{facts['status']} {facts['result']}"
-    end += f"  ({facts['dead_notices']} notices given up)" if facts["dead_notices"] else ""
-    return f"{run.id:>6}  {facts['received']}  {run.state:9} {run.type}  {place}  {end}".rstrip()
+    what = f"{run.state:9} {run.type}  {_place(run)}  {end}"
+    return f"{run.id:>6}  {facts['received']}  {what}".rstrip()

@@ -71,10 +71,8 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
         return composer.document(), composer.problems
     except _Unreadable as error:
         return None, [error.args[0]]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", "odd character")
-        return None, [Problem(*(_mark(mark) if mark else (1, 1)), f"no valid YAML: {what}")]
+    except yaml.MarkedYAMLError as error:
+        return None, [Problem(*_mark(error.problem_mark), f"no valid YAML: {error.problem}")]
 
 
 def child(node: Node, key: str) -> Node | None:
@@ -142,8 +140,7 @@ class _Composer:
     def _mapping(self, mapping: Mapping, depth: int) -> Mapping:
         written: set[str] = set()
         for event in self._items():
-            key = self._node(event, depth)
-            value = self._node(next(self._events), depth)
+            key, value = self._node(event, depth), self._node(next(self._events), depth)
             if not isinstance(key, Scalar):
                 self.problems.append(Problem(*key.mark, "a key must be a text"))
             elif key.plain and key.text == "<<":
@@ -153,8 +150,8 @@ class _Composer:
             else:
                 name = key.as_text
                 if name in written:
-                    twice = f"key `{shown(name)}` is written twice"
-                    self.problems.append(Problem(*key.mark, twice))
+                    what = f"key `{shown(name)}` is written twice"
+                    self.problems.append(Problem(*key.mark, what))
                 written.add(name)
                 mapping[name] = value
                 mapping.marks.setdefault(name, key.mark)
