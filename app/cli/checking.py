@@ -17,7 +17,7 @@ from app.cli import clustering, layout
 from app.cli.layout import Layout
 from app.cli.words import Words
 from app.document.scalars import Mark
-from app.document.tree import Mapping, Node, Problem, compose
+from app.document.tree import Mapping, Node, Problem, compose, place_of
 from app.document.typed import FileError, near
 from app.engines.container import find_cli
 from app.errors import Permanent
@@ -109,20 +109,20 @@ class Check:
         config, findings = examine(text, str(path), needs_cmd=self._needs_cmd)
         yield from findings
         for where, entry in _each(config, "actions", "events"):
-            self._heard.append((str(path), _mark(tree, (*where, "name")), entry.name))
+            self._heard.append((str(path), place_of(tree, *where, "name"), entry.name))
 
     def _shipyard(self, text: str, path: Path, tree: Node) -> None:
         try:
             found = shipyard.parse(text)
         except Refused as error:
             said = str(error).removeprefix("shipyard.yaml: ")
-            place = _mark(tree, said.partition(":")[0].split("."))
+            place = place_of(tree, *said.partition(":")[0].split("."))
             raise FileError(str(path), [Problem(*place, said)]) from None
         for where, task in _each(found, "stages", "sequences", "tasks"):
             event_type = grammar.of_task(task.name, "triggered")
-            self._asked.append((str(path), _mark(tree, ("spec", *where, "name")), event_type))
+            self._asked.append((str(path), place_of(tree, "spec", *where, "name"), event_type))
             if task.triggered_after and shipyard.seconds(task.triggered_after) is None:
-                place = _mark(tree, ("spec", *where, "triggeredAfter"))
+                place = place_of(tree, "spec", *where, "triggeredAfter")
                 what = "triggeredAfter must be a duration such as 10m"
                 raise FileError(str(path), [Problem(*place, what)])
 
@@ -148,7 +148,7 @@ def check(files: Sequence[Path], *, cluster: bool, strict: bool, as_json: bool) 
     """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
     if cluster and files:
         raise click.UsageError("--cluster looks at what is around the service, and at no FILES")
-    found = clustering.findings() if cluster else Check().findings(files or _project(Path()))
+    found = clustering.findings() if cluster else Check().findings(files or _project())
     if as_json:
         click.echo(json.dumps([one._asdict() for one in found], indent=2))
     else:
@@ -166,9 +166,10 @@ def schema(kind: str) -> str:
     return json.dumps(editor.loosened(model.model_json_schema()), indent=2)
 
 
-def _project(folder: Path) -> list[Path]:
-    operators = (folder / name for name in ("shipyard.yaml", "routes.yaml", "policy.yaml"))
-    found = [*filter(Path.is_file, operators), *Layout(folder).configs()]
+def _project() -> list[Path]:
+    """The files of the project in this folder."""
+    operators = map(Path, ("shipyard.yaml", "routes.yaml", "policy.yaml"))
+    found = [*filter(Path.is_file, operators), *Layout(Path()).configs()]
     if not found:
         raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
     return found
@@ -203,14 +204,3 @@ def _strange(node: Node) -> Iterator[Problem]:
             elif key not in _SHIPYARD:
                 what = f"Keptn ignores the key `{key}`{near(key, _SHIPYARD)}"
                 yield Problem(*node.marks[key], what)
-
-
-def _mark(tree: Node, where: Iterable[str | int]) -> Mark:
-    """The mark of what stands there, or of the nearest thing around it that does."""
-    node: Any = tree
-    for step in where:
-        try:
-            node = node[int(step) if isinstance(node, list) else step]
-        except (LookupError, TypeError, ValueError):
-            break
-    return Mark(*node.mark)

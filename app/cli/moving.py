@@ -45,13 +45,12 @@ def write(found: Found, folder: Path, *, force: bool) -> str:
     for level, files in found.items():
         (folder / _place(level, SHIPYARD)).parent.mkdir(parents=True, exist_ok=True)
         for uri, content in files.items():
-            if not (place := _place(level, uri)):
-                told.append(
-                    f"left out, for it has no place in a folder: {uri} of {'/'.join(level)}"
-                )
-                continue
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            (folder / place).write_bytes(content)
+            if place := _place(level, uri):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / place).write_bytes(content)
+            else:
+                what = f"{uri} of {'/'.join(level)}"
+                told.append(f"left out, for it has no place in a folder: {what}")
     count = sum(map(len, found.values())) - len(told)
     return "\n".join([*told, f"{count} files on {len(found)} levels are in {folder}"])
 

@@ -86,6 +86,17 @@ def items(node: Node, key: str) -> list[Node]:
     return found if isinstance(found, Sequence) else []
 
 
+def place_of(node: Node, *where: str | int) -> Mark:
+    """The place of what stands there below a node, or of the nearest thing around it that does."""
+    found: Any = node
+    for step in where:
+        try:
+            found = found[int(step) if isinstance(found, list) else step]
+        except (LookupError, TypeError, ValueError):
+            break
+    return Mark(*found.mark)
+
+
 class _Composer:
     """Builds the tree from the parser's events.
 

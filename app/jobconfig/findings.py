@@ -4,10 +4,9 @@ The service itself reads with read.py; nothing here changes what a file means.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from app.document.scalars import Mark, shown
-from app.document.tree import Node, Problem, child, items
+from app.document.scalars import shown
+from app.document.tree import Node, Problem, items, place_of
 from app.document.typed import Parsed, loaded, validated
 from app.jobconfig.paths import BadPath, PathError, find
 from app.jobconfig.patterns import can_match
@@ -17,11 +16,8 @@ from app.jobconfig.schema import EventFilter, JobConfig
 _NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
 
 
-class Examined(NamedTuple):
-    """A file, and what there is to say of it, in its order."""
-
-    config: JobConfig
-    findings: list[Problem]
+Examined = tuple[JobConfig, list[Problem]]
+"""A file, and what there is to say of it, in its order."""
 
 
 def examine(text: str, name: str, *, needs_cmd: bool = False) -> Examined:
@@ -37,35 +33,29 @@ def examine(text: str, name: str, *, needs_cmd: bool = False) -> Examined:
             return None, problems
         # Unknown keys are no problems in a file without apiVersion.
         found = {*_of_file(config, tree, needs_cmd=needs_cmd), *validated(JobConfig, tree)[1]}
-        return Examined(config, sorted(found)), []
+        return (config, sorted(found)), []
 
     return loaded(text, name, examined)
 
 
 def _of_file(config: JobConfig, tree: Node, *, needs_cmd: bool) -> Iterator[Problem]:
     if config.upgraded:
-        yield Problem(*_place(tree, "apiVersion"), config.upgraded)
+        yield Problem(*place_of(tree, "apiVersion"), config.upgraded)
     for action, node in zip(config.actions, items(tree, "actions"), strict=True):
         for entry, at in zip(action.events, items(node, "events"), strict=True):
             yield from _of_entry(entry, at)
         for task, at in zip(action.tasks, items(node, "tasks"), strict=True):
             if needs_cmd and not any(task.cmd):
-                yield Problem(*_place(at, "image"), _NO_CMD)
+                yield Problem(*place_of(at, "image"), _NO_CMD)
 
 
 def _of_entry(entry: EventFilter, node: Node) -> Iterator[Problem]:
     if not can_match(entry.name):
         what = f"event name `{shown(entry.name)}` matches no sh.keptn.event.<task>.triggered"
-        yield Problem(*_place(node, "name"), f"{what}, and only such events start jobs")
+        yield Problem(*place_of(node, "name"), f"{what}, and only such events start jobs")
     try:
         find(entry.jsonpath.property or "$", {})
     except BadPath as error:
-        yield Problem(*_place(node, "jsonpath"), f"matches nothing: {shown(str(error), 200)}")
+        yield Problem(*place_of(node, "jsonpath"), f"matches nothing: {shown(str(error), 200)}")
     except PathError:
         pass  # in an event it may lead somewhere
-
-
-def _place(node: Node, key: str) -> Mark:
-    """Where the key's value stands, or the part that lacks it."""
-    found = child(node, key)
-    return node.mark if found is None else found.mark

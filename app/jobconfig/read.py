@@ -6,6 +6,7 @@ decided elsewhere.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from app.document.scalars import Scalar, shown
@@ -66,15 +67,12 @@ def later_keys(part: type[Part], version: str) -> dict[str, str]:
 
 def readable_event_names(text: str) -> list[str]:
     """The `actions[].events[].name` that can still be read, and used, in a broken file."""
-    return [name for name in _names_by_line(text) if _is_pattern(name)]
-
-
-def _is_pattern(name: str) -> bool:
-    try:
-        compiled(name)
-    except ValueError:
-        return False
-    return True
+    found = list[str]()
+    for name in _names_by_line(text):
+        with suppress(ValueError):
+            compiled(name)
+            found.append(name)
+    return found
 
 
 def _names_by_line(text: str) -> Iterator[str]:

@@ -151,10 +151,7 @@ class Volume(Part):
     def source(self) -> dict[str, dict[str, str]]:
         """What is mounted, as Kubernetes has it."""
         place = {"mount_path", "read_only"}
-        found: dict[str, dict[str, str]] = self.model_dump(
-            by_alias=True, exclude=place, exclude_none=True
-        )
-        return found
+        return self.model_dump(by_alias=True, exclude=place, exclude_none=True)
 
     @model_validator(mode="after")
     def _is_one_thing_at_a_path(self) -> "Volume":

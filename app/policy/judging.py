@@ -12,7 +12,7 @@ from app.jobconfig.quantities import quantity
 from app.jobconfig.schema import Task
 from app.policy.globs import image_names, is_pinned, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
-from app.tasks.image import DEFAULT_SECONDS
+from app.tasks.image import DEFAULT_SECONDS, secrets_of
 
 
 def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
@@ -35,11 +35,7 @@ def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
         yield "namespaces", task.namespace
     if task.service_account not in (None, "", "default", terms.service_account):
         yield "service_accounts", task.service_account or ""
-    for entry in task.env:
-        if entry.value_from == "secret":
-            yield "secrets", entry.name
-    for name in task.pod.image_pull_secrets:
-        yield "secrets", name
+    yield from (("secrets", name) for name in (*secrets_of(task), *task.pod.image_pull_secrets))
     for volume in task.pod.volumes:
         for kind, source in volume.source.items():
             yield "volumes", kind

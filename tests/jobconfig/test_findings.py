@@ -30,7 +30,7 @@ NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not kn
 
 
 def found(text: str, *, needs_cmd: bool = False) -> list[Problem]:
-    return examine(text, "f", needs_cmd=needs_cmd).findings
+    return examine(text, "f", needs_cmd=needs_cmd)[1]
 
 
 def test_what_is_odd_is_told_in_the_order_of_the_file() -> None:
