@@ -17,11 +17,10 @@ from app import settings
 from app.cli import layout
 from app.cli.layout import Layout
 from app.cli.reading import unseen
-from app.cli.triggering import unfold
 from app.cli.words import Words
 from app.clock import Clock
 from app.errors import Permanent
-from app.events import build, grammar, parse
+from app.events import build, parse
 from app.events.parse import Event
 from app.jobconfig.read import read
 from app.keptn.resources import CONFIG_RESOURCE, Resource
@@ -61,15 +60,11 @@ class Folder:
         return self._layout.level(level, event.named("stage"), event.named("service"))
 
 
-@commands.word("run [--config] [--event] [--task] [--data]")
-def run(config: Path, event: TextIO | None, task: str, data: tuple[str, ...]) -> NoReturn:
+@commands.word("run [--config] --event")
+def run(config: Path, event: TextIO) -> NoReturn:
     """Run a job config here, without a Keptn, and print what would be sent."""
-    if bool(event) == bool(task):
-        raise click.UsageError("name the event: either --event FILE or --task NAME")
     read(layout.text(config), str(config))
-    named = {"type": grammar.of_task(task, "triggered"), "data": unfold(data)}
-    document = layout.decoded(event.read(), "the event") if event else named
-    asked = _whole(document, Layout.around(config))
+    asked = _whole(layout.decoded(event.read(), "the event"), Layout.around(config))
 
     async def attempt(folder: str) -> int:
         river = River(settings.load(data_dir=Path(folder)), Clock(), Folder(config))

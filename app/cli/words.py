@@ -16,7 +16,6 @@ Command = TypeVar("Command", bound=Callable[..., str | Iterable[str] | None])
 
 _PATH = click.Path(path_type=Path)
 _FILE = {"type": click.Path(path_type=Path, dir_okay=False, exists=True)}
-_INPUT = {"type": click.File(), "default": None}
 _FLAG = {"is_flag": True, "default": False}
 _MANY = {"multiple": True, "default": ()}
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -31,7 +30,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--service", "Keptn service.", {}),
     ("--labels -l", "Labels, such as build=7,team=red.", {}),
     ("--keptn-context -c", "Keptn context of the run.", {}),
-    ("--data", "Input, such as action.value=5.", _MANY),
+    ("--data", "Input of the sequence, such as action.value=5.", _MANY),
     ("--image", "Image to deliver, with its tag.", {}),
     ("--values", "More values, such as replicas=2.", _MANY),
     ("--sequence name", "Name of the sequence; default: delivery.", {"default": "delivery"}),
@@ -59,8 +58,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--cluster", "Check the cluster and the Keptn of the service.", _FLAG),
     ("--strict", "Warnings count as errors.", _FLAG),
     ("--config -f", "The job config.", {"type": _PATH, "default": "jobconfig.yaml"}),
-    ("--event", "File with the event, or - for standard input.", _INPUT),
-    ("--task", "In place of an event: the task that is asked for.", {}),
+    ("--event", "The event, as JSON; - for standard input.", {"type": click.File()}),
 )
 """Every option: its names, also that in Python where it is another one; what it says; its kind."""
 
