@@ -48,8 +48,6 @@ class Rules(Part):
 
     images: Patterns = ("*",)
     """Container images; each is looked for by its short and its full name."""
-    require_digest: Flag = False
-    """Whether an image must be named with its `@sha256:` digest."""
     namespaces: Patterns = ("*",)
     """Kubernetes namespaces beside the first of JOB_NAMESPACE; by default, all in that variable."""
     service_accounts: Patterns = ("*",)

@@ -126,7 +126,7 @@ def test_namespaces_are_those_of_the_variable_and_a_rule_may_narrow_them() -> No
     ("asked", "rules", "rule"),
     [
         (task(image="evil/x"), {"images": ["docker.io/library/*"]}, "images"),
-        (task(), {"requireDigest": True}, "requireDigest"),
+        (task(), {"images": ["*@sha256:*"]}, "images"),
         (task(namespace="other"), {"namespaces": ["jobs-*"]}, "namespaces"),
         (task(serviceAccount="root"), {"serviceAccounts": ["team-*"]}, "serviceAccounts"),
         (asks_for_secret("other"), {"secrets": ["team-*"]}, "secrets"),
