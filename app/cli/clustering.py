@@ -5,17 +5,17 @@ What is asked of them stands beside their clients; here the answers become lines
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from app import settings as reading
+from app import settings
+from app.cli import remote
 from app.clock import Clock
 from app.engines.kubernetes import inspection
 from app.errors import FirstmateError
-from app.keptn.api import KeptnApi
 from app.keptn.uniform import Integration
 from app.main import endpoint_for
-from app.outbound import Outbound, Refused
+from app.outbound import Refused
 from app.river import cluster_for, own_namespace, policy_for
 from app.settings import Settings, comma_list
 
@@ -36,74 +36,73 @@ class Finding(NamedTuple):
 
 def findings() -> list[Finding]:
     """All that can be seen from here; nothing in the cluster or in Keptn is changed."""
+    given = settings.load()
+    found = _told("policy", lambda: _policy(given))
+    found += _told("cluster", lambda: asyncio.run(_cluster(given)))
+    return found + (_keptn(given) if given.connected else [])
 
-    async def look() -> list[Finding]:
-        return [one async for one in _everything(reading.load(), Clock())]
 
-    return asyncio.run(look())
-
-
-async def _everything(given: Settings, clock: Clock) -> AsyncIterator[Finding]:
+def _told(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     try:
-        await asyncio.to_thread(policy_for, given)
-        yield Finding("ok", "policy", "can be read")
+        return look()
     except FirstmateError as error:
-        yield Finding("error", "policy", str(error))
+        return [Finding("error", subject, str(error))]
+
+
+def _policy(given: Settings) -> list[Finding]:
+    policy_for(given)
+    return [Finding("ok", "policy", "can be read")]
+
+
+async def _cluster(given: Settings) -> list[Finding]:
+    cluster, site = cluster_for(given, Clock())
     try:
-        cluster, site = cluster_for(given, clock)
-        try:
-            for namespace in site.namespaces:
-                async for one in _rights(cluster, namespace):
-                    yield one
-        finally:
-            await cluster.close()
-    except FirstmateError as error:
-        yield Finding("error", "cluster", str(error))
-    if given.connected:
-        outbound = Outbound(given.keptn_ca_file, verify=given.http_ssl_verify)
-        try:
-            async for one in _keptn(given, clock, KeptnApi(endpoint_for(given), outbound)):
-                yield one
-        finally:
-            await outbound.close()
+        return [one for each in site.namespaces for one in await _rights(cluster, each)]
+    finally:
+        await cluster.close()
 
 
-async def _rights(cluster: "Cluster", namespace: str) -> AsyncIterator[Finding]:
+async def _rights(cluster: "Cluster", namespace: str) -> list[Finding]:
     """What we may not do and should, and the other way round."""
-    where, complete = f"namespace {namespace}", True
+    where, found = f"namespace {namespace}", list[Finding]()
     for right, harm in inspection.NEEDED.items():
         verb, _, resource = right.partition(" ")
         rule = {"apiGroups": [inspection.group(resource)], "resources": [resource], "verbs": [verb]}
         given = await inspection.is_given(cluster, namespace, right)
-        complete &= given is True
         if given is None:
-            yield Finding("unknown", where, f"may we {right}? If not, {harm}")
+            found.append(Finding("unknown", where, f"may we {right}? If not, {harm}"))
         elif not given:
             text = f"we may not {right}: {harm}; add to our Role there: {rule}"
-            yield Finding("error", where, text)
-    if complete:
-        yield Finding("ok", where, "grants all rights that we need")
+            found.append(Finding("error", where, text))
+    found = found or [Finding("ok", where, "grants all rights that we need")]
     for right in inspection.DANGEROUS:
         if await inspection.is_given(cluster, namespace, right):
             text = f"lets us {right}, which is never needed; take it out of our Role"
-            yield Finding("warning", where, text)
+            found.append(Finding("warning", where, text))
+    return found
 
 
-async def _keptn(given: Settings, clock: Clock, api: KeptnApi) -> AsyncIterator[Finding]:
+def _keptn(given: Settings) -> list[Finding]:
+    endpoint = endpoint_for(given)
     try:
-        others = [one for one in await api.integrations() if not _is_ours(given, one)]
+        with remote.asking(lambda: remote.Place(endpoint.base, endpoint.token())) as keptn:
+            registered = keptn.wait(keptn.integrations())
     except FirstmateError as error:
         severity = "unknown" if isinstance(error, Refused) and error.explained else "error"
         remedy = "mend KEPTN_API_ENDPOINT and its token, or KEPTN_DISTRIBUTOR_URL"
-        yield Finding(severity, "Keptn", f"does not tell who else answers: {error}; {remedy}")
-        return
-    yield Finding("ok", "Keptn", f"answers at {api.endpoint.base}")
-    for one in others:
-        if one.is_live(clock.now()) and one.answers_our_tasks():
-            words = ("kubectl", "-n", one.namespace or "keptn", "scale", "deployment")
-            remedy = shlex.join((*words, one.deployment or one.name, "--replicas=0"))
-            text = f"{one.name} in {one.namespace} lives, and would do every task a second time"
-            yield Finding("error", "Keptn", f"{text}; {remedy}")
+        text = f"does not tell who else answers: {error}; {remedy}"
+        return [Finding(severity, "Keptn", text)]
+    others = [one for one in registered if one.is_live(Clock().now()) and one.answers_our_tasks()]
+    doubling = [_doubling(one) for one in others if not _is_ours(given, one)]
+    return [Finding("ok", "Keptn", f"answers at {endpoint.base}"), *doubling]
+
+
+def _doubling(other: Integration) -> Finding:
+    """What to do against somebody who answers our tasks too."""
+    words = ("kubectl", "-n", other.namespace or "keptn", "scale", "deployment")
+    remedy = shlex.join((*words, other.deployment or other.name, "--replicas=0"))
+    text = f"{other.name} in {other.namespace} lives, and would do every task a second time"
+    return Finding("error", "Keptn", f"{text}; {remedy}")
 
 
 def _is_ours(given: Settings, one: Integration) -> bool:

@@ -48,14 +48,15 @@ class Remote(KeptnApi):
         events, token = f"{place.base}/{EVENTS}", lambda: place.token
         super().__init__(Endpoint(place.base, events, final=True, token=token), outbound)
         self.place = place
-        self._run = runner.run
+        self.wait = runner.run
+        """Do one of the asynchronous calls."""
 
     def ask(
         self, method: str, path: str, body: Any = None, *, wants: str = "", **params: str
     ) -> dict[str, Any]:
         """The JSON object that is answered, with the key that it `wants`; none is an empty one."""
         url, sent = f"{self.place.base}/{path}", None if body is None else json.dumps(body)
-        found = json_object(self._run(self._call(method, url, sent, **params)) or b"{}")
+        found = json_object(self.wait(self._call(method, url, sent, **params)) or b"{}")
         if found is None or (wants and wants not in found):
             raise Unclear(f"{url} answers, but not as Keptn's API: mend the endpoint")
         return found
@@ -76,7 +77,7 @@ class Remote(KeptnApi):
 
     def views(self, project: str) -> list[dict[str, Any]]:
         """How all projects look, or one, with stages and services."""
-        found = self._run(self.projects())
+        found = self.wait(self.projects())
         return [one for one in found if project in ("", one["projectName"])]
 
     def stages(self, project: str) -> list[str]:
@@ -104,8 +105,8 @@ class Remote(KeptnApi):
         kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
         event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
         source = Patient(self, Clock())  # a project is many files, and Keptn's Git is slow
-        for uri in self._run(source.listed(event, kind)):
-            if wanted(uri) and (found := self._run(source.read(event, uri, kind, ""))):
+        for uri in self.wait(source.listed(event, kind)):
+            if wanted(uri) and (found := self.wait(source.read(event, uri, kind, ""))):
                 yield uri, found.content
 
     def write(self, level: Level, uri: str, content: bytes) -> None:
