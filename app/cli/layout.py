@@ -15,6 +15,9 @@ from app.errors import Permanent
 CONFIGS = ("job/config.yaml", "jobconfig.yaml")
 """The names of a level's job config; the first comes first."""
 
+BELOW = ("stages", "services")
+"""The folders of a project's stages, and of a stage's services."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -37,17 +40,16 @@ class Layout:
                 return Layout(home.parents[1], stage)
         return Layout(home)
 
-    def level(self, name: str, stage: str, service: str) -> Path:
-        """The folder of a level: service, stage or project."""
-        of_stage = self.project / "stages" / stage
-        folders = {"service": of_stage / "services" / service, "stage": of_stage}
-        return folders.get(name, self.project)
-
     def configs(self) -> Iterator[Path]:
         """The job configs of all levels."""
         below = (sorted(self.project.glob(at)) for at in ("stages/*/", "stages/*/services/*/"))
         for folder in chain([self.project], *below):
             yield from islice(filter(Path.is_file, map(folder.joinpath, CONFIGS)), 1)
+
+
+def home(*names: str) -> list[str]:
+    """The folders that lead to a level: to the project's own, to that of a stage, or a service."""
+    return [part for pair in zip(BELOW, names, strict=False) for part in pair]
 
 
 def files(level: Path) -> Iterator[str]:

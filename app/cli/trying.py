@@ -23,7 +23,7 @@ from app.errors import Permanent
 from app.events import build, parse
 from app.events.parse import Event
 from app.jobconfig.read import read
-from app.keptn.resources import CONFIG_RESOURCE, Resource
+from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.planning import Ignore, Plan
@@ -57,7 +57,8 @@ class Folder:
         return True
 
     def _folder(self, event: Event, level: str) -> Path:
-        return self._layout.level(level, event.named("stage"), event.named("service"))
+        _, *names = map(event.named, SCOPES[level])
+        return self._layout.project.joinpath(*layout.home(*names))
 
 
 @commands.word("run [--config] --event")

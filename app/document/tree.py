@@ -15,6 +15,9 @@ MAX_NODES = 100_000
 """Every alias counted in full: ten lines of aliases can ask for more than any memory holds."""
 
 
+_NO_MERGE = "`<<` takes a mapping or a list of mappings"
+
+
 class Mapping(dict[str, "Node"]):
     """A mapping with its own place and those of its keys."""
 
@@ -25,13 +28,6 @@ class Mapping(dict[str, "Node"]):
 
     def __str__(self) -> str:
         return "a mapping"
-
-    def merge(self, other: "Node") -> None:
-        """What `<<` does: as in yaml.v2 the later of a key and a merged one wins."""
-        if not isinstance(other, Mapping):
-            raise _Unreadable(Problem(*other.mark, "`<<` takes a mapping or a list of mappings"))
-        self.update(other)
-        self.marks.update(other.marks)
 
 
 class Sequence(list["Node"]):
@@ -155,9 +151,12 @@ class _Composer:
             if not isinstance(key, Scalar):
                 self.problems.append(Problem(*key.mark, "a key must be a text"))
             elif key.plain and key.text == "<<":
-                # Of several sources the first wins.
+                # Of several sources the first wins; of a key and a merged one, the later.
                 for source in reversed(value) if isinstance(value, Sequence) else [value]:
-                    mapping.merge(source)
+                    if not isinstance(source, Mapping):
+                        raise _Unreadable(Problem(*source.mark, _NO_MERGE))
+                    mapping.update(source)
+                    mapping.marks.update(source.marks)
             else:
                 name = key.as_text
                 if name in written:
