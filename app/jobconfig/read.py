@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from app.document.scalars import Scalar, shown
-from app.document.tree import Mapping, Node, Problem, Sequence, child, items
+from app.document.tree import Mapping, Node, Problem, Sequence, child, compose, items
 from app.document.typed import Parsed, Part, loaded, validated
 from app.jobconfig.patterns import compiled
 from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Action, Env, JobConfig, Since, Task
@@ -67,16 +67,24 @@ def later_keys(part: type[Part], version: str) -> dict[str, str]:
 
 def readable_event_names(text: str) -> list[str]:
     """The `actions[].events[].name` that can still be read, and used, in a broken file."""
+    tree, _ = compose(text)
     found = list[str]()
-    for name in _names_by_line(text):
+    for name in _names_by_line(text) if tree is None else _names(tree):
         with suppress(ValueError):
             compiled(name)
             found.append(name)
     return found
 
 
+def _names(tree: Node) -> Iterator[str]:
+    entries = (entry for action in items(tree, "actions") for entry in items(action, "events"))
+    for name in (child(entry, "name") for entry in entries):
+        if isinstance(name, Scalar) and name.value is not None:
+            yield name.text
+
+
 def _names_by_line(text: str) -> Iterator[str]:
-    """The names below `events:` by indentation alone, for the text may be no YAML."""
+    """The names below `events:` by indentation alone, for a text that is no YAML."""
     column: int | None = None
     for line in filter(str.strip, text.splitlines()):
         if begin := _EVENTS.search(line):
