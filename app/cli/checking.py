@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -16,8 +16,8 @@ from app import routes, settings
 from app.cli import clustering, layout
 from app.cli.layout import Layout
 from app.cli.words import Words
-from app.document.scalars import Mark
-from app.document.tree import Mapping, Node, Problem, compose, place_of
+from app.document.scalars import Mark, Scalar
+from app.document.tree import Mapping, Node, Problem, child, compose, items, place_of
 from app.document.typed import FileError, near
 from app.engines.container import find_cli
 from app.errors import Permanent
@@ -31,7 +31,6 @@ from app.plane.validation import Refused
 from app.policy import rules
 
 commands = Words("checking")
-Place = tuple[str | int, ...]
 _CLOSED = frozenset({"spec", "stages", "sequences", "tasks", "triggeredOn"})
 _OPEN = frozenset({"metadata", "properties", "selector"})
 _VALUES = ("apiVersion", "kind", "name", "event", "triggeredAfter")
@@ -106,25 +105,23 @@ class Check:
                 rules.read(text, str(path))
 
     def _jobconfig(self, text: str, path: Path, tree: Node) -> Iterator[Problem]:
-        config, findings = examine(text, str(path), needs_cmd=self._needs_cmd)
-        yield from findings
-        for where, entry in _each(config, "actions", "events"):
-            self._heard.append((str(path), place_of(tree, *where, "name"), entry.name))
+        yield from examine(text, str(path), needs_cmd=self._needs_cmd)
+        for entry in _each(tree, "actions", "events"):
+            self._heard.append((str(path), place_of(entry, "name"), _text(entry, "name")))
 
     def _shipyard(self, text: str, path: Path, tree: Node) -> None:
         try:
-            found = shipyard.parse(text)
+            shipyard.parse(text)
         except Refused as error:
             said = str(error).removeprefix("shipyard.yaml: ")
             place = place_of(tree, *said.partition(":")[0].split("."))
             raise FileError(str(path), [Problem(*place, said)]) from None
-        for where, task in _each(found, "stages", "sequences", "tasks"):
-            event_type = grammar.of_task(task.name, "triggered")
-            self._asked.append((str(path), place_of(tree, "spec", *where, "name"), event_type))
-            if task.triggered_after and shipyard.seconds(task.triggered_after) is None:
-                place = place_of(tree, "spec", *where, "triggeredAfter")
+        for task in _each(child(tree, "spec") or tree, "stages", "sequences", "tasks"):
+            event_type = grammar.of_task(_text(task, "name"), "triggered")
+            self._asked.append((str(path), place_of(task, "name"), event_type))
+            if (delay := _text(task, "triggeredAfter")) and shipyard.seconds(delay) is None:
                 what = "triggeredAfter must be a duration such as 10m"
-                raise FileError(str(path), [Problem(*place, what)])
+                raise FileError(str(path), [Problem(*place_of(task, "triggeredAfter"), what)])
 
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
@@ -183,14 +180,16 @@ def _kind(tree: Node, name: str) -> str:
     return next(chain(by_content, by_name), "jobconfig")
 
 
-def _each(part: Any, *keys: str) -> Iterator[tuple[Place, Any]]:
-    """Every part that stands in the lists below these keys, with its place in the tree."""
-    if not keys:
-        yield (), part
-        return
-    for number, one in enumerate(getattr(part, keys[0], ())):
-        for place, leaf in _each(one, *keys[1:]):
-            yield (keys[0], number, *place), leaf
+def _each(node: Node, *lists: str) -> Iterable[Node]:
+    """Every part that stands in the lists below these keys."""
+    if not lists:
+        return [node]
+    return chain.from_iterable(_each(one, *lists[1:]) for one in items(node, lists[0]))
+
+
+def _text(node: Node, key: str) -> str:
+    found = child(node, key)
+    return found.as_text if isinstance(found, Scalar) else ""
 
 
 def _strange(node: Node) -> Iterator[Problem]:

@@ -79,21 +79,16 @@ def run(config: Path, event: TextIO) -> NoReturn:
 
 
 def _whole(document: Any, found: Layout) -> Event:
-    """The event in a document; what Keptn would have set is filled in, and told."""
-    if not isinstance(document, dict) or not isinstance(document.get("data") or {}, dict):
+    """The event in a document; what Keptn would have set is filled in."""
+    data = document.get("data") or {} if isinstance(document, dict) else None
+    if not isinstance(data, dict):
         raise Permanent("the event must be a JSON object with a `type`, and `data` an object")
     scope = {"project": found.project.name}
     scope |= {"stage": found.stage or "local", "service": found.service or "local"}
     attributes = {name: str(uuid.uuid4()) for name in ("id", "shkeptncontext")}
     attributes |= {"specversion": "1.0", "source": "firstmate-run"}
     attributes |= {"time": build.timestamp(Clock().now())}
-    given = {name: value for name, value in document.items() if value not in (None, "")}
-    data = {name: value for name, value in given.get("data", {}).items() if value is not None}
-    filled = [name for name in attributes if name not in given]
-    filled += [f"data.{name}={value}" for name, value in scope.items() if name not in data]
-    if filled:
-        click.echo(f"filled in: {', '.join(filled)}", err=True)
-    return parse.read({**attributes, **given, "data": {**scope, **data}})
+    return parse.read({**attributes, **document, "data": {**scope, **data}})
 
 
 async def _send_down(river: River, event: Event) -> int:

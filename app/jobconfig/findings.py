@@ -16,24 +16,22 @@ from app.jobconfig.schema import EventFilter, JobConfig
 _NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
 
 
-Examined = tuple[JobConfig, list[Problem]]
-"""A file, and what there is to say of it, in its order."""
+def examine(text: str, name: str, *, needs_cmd: bool = False) -> list[Problem]:
+    """What an author should hear of a jobconfig, in its order.
 
-
-def examine(text: str, name: str, *, needs_cmd: bool = False) -> Examined:
-    """Read a jobconfig for its author; `needs_cmd` says that the engine in use runs no images.
+    `needs_cmd` says that the engine in use runs no images.
 
     Raises:
         FileError: with all problems of the file.
     """
 
-    def examined(tree: Node) -> Parsed[Examined]:
+    def examined(tree: Node) -> Parsed[list[Problem]]:
         config, problems = parsed(tree)
         if config is None or problems:
             return None, problems
         # Unknown keys are no problems in a file without apiVersion.
         found = {*_of_file(config, tree, needs_cmd=needs_cmd), *validated(JobConfig, tree)[1]}
-        return (config, sorted(found)), []
+        return sorted(found), []
 
     return loaded(text, name, examined)
 
