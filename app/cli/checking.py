@@ -90,38 +90,35 @@ class Check:
 
     def _oddities(self, text: str, path: Path) -> Iterator[Problem]:
         """What is hardly meant so; a FileError tells what is wrong."""
-        tree, problems = compose(text)
+        file, (tree, problems) = str(path), compose(text)
         if tree is None:
-            raise FileError(str(path), problems)
+            raise FileError(file, problems)
         match _kind(tree, path.name):
             case "jobconfig":
-                yield from self._jobconfig(text, path, tree)
+                yield from examine(text, file, needs_cmd=self._needs_cmd)
+                for entry in _each(tree, "actions", "events"):
+                    self._heard.append((file, place_of(entry, "name"), _text(entry, "name")))
             case "shipyard":
                 yield from chain(problems, _strange(tree))
-                self._shipyard(text, path, tree)
+                self._shipyard(text, file, tree)
             case "routes":
-                routes.read(text, str(path))
+                routes.read(text, file)
             case "policy":
-                rules.read(text, str(path))
+                rules.read(text, file)
 
-    def _jobconfig(self, text: str, path: Path, tree: Node) -> Iterator[Problem]:
-        yield from examine(text, str(path), needs_cmd=self._needs_cmd)
-        for entry in _each(tree, "actions", "events"):
-            self._heard.append((str(path), place_of(entry, "name"), _text(entry, "name")))
-
-    def _shipyard(self, text: str, path: Path, tree: Node) -> None:
+    def _shipyard(self, text: str, file: str, tree: Node) -> None:
         try:
             shipyard.parse(text)
         except Refused as error:
             said = str(error).removeprefix("shipyard.yaml: ")
             place = place_of(tree, *said.partition(":")[0].split("."))
-            raise FileError(str(path), [Problem(*place, said)]) from None
+            raise FileError(file, [Problem(*place, said)]) from None
         for task in _each(child(tree, "spec") or tree, "stages", "sequences", "tasks"):
             event_type = grammar.of_task(_text(task, "name"), "triggered")
-            self._asked.append((str(path), place_of(task, "name"), event_type))
+            self._asked.append((file, place_of(task, "name"), event_type))
             if (delay := _text(task, "triggeredAfter")) and shipyard.seconds(delay) is None:
                 what = "triggeredAfter must be a duration such as 10m"
-                raise FileError(str(path), [Problem(*place_of(task, "triggeredAfter"), what)])
+                raise FileError(file, [Problem(*place_of(task, "triggeredAfter"), what)])
 
     def _compare(self) -> Iterator[tuple[str, str, Problem]]:
         """Tasks that no action hears, and events that no sequence has.
