@@ -86,9 +86,10 @@ class Remote(KeptnApi):
         Raises:
             Permanent: there is no such project.
         """
-        if not (views := self.views(project)):
+        found = [stage["stageName"] for view in self.views(project) for stage in view["stages"]]
+        if not found:
             raise Permanent(f"no project {project} at {self.place.base}")
-        return [stage["stageName"] for stage in views[0]["stages"]]
+        return found
 
     def levels(self, project: str) -> list[Level]:
         """All levels of a project, from the top; none if there is no such project."""
