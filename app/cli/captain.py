@@ -6,27 +6,29 @@ They ask the live Keptn if there is one, else the embedded plane; how, is `remot
 import json
 import re
 from base64 import b64encode
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from app.cli import layout, moving, remote, triggering
-from app.cli.remote import CONTROL, DATASTORE, EVENTS, PROJECTS, Remote, path
-from app.cli.showing import BORN, document, listing
+from app.cli.remote import CONTROL, EVENTS, PROJECTS, Remote, path
 from app.cli.words import Words
 from app.errors import Permanent
+from app.events.build import timestamp
 
 _RUN = "--project --service [--labels] [--json]"
 _STATES = ("abort", "pause", "resume")
+BORN = "creationDate"
+_NANOSECONDS = 1e9
 commands = Words("keptn")
 _word = partial(commands.word, asking=remote.asking)
 
 
-@commands.word("auth [--endpoint] [--api-token] [--forget]", nullcontext)
-def auth(_: None, endpoint: str, api_token: str, *, forget: bool) -> str:
+@commands.word("auth [--endpoint] [--api-token] [--forget]")
+def auth(endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
         return remote.forget()
@@ -91,15 +93,15 @@ def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, *
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
     columns = {"NAME": "projectName", "CREATION DATE": BORN, "SHIPYARD VERSION": "shipyardVersion"}
-    return listing(keptn.views(name), columns, output)
+    return _listing(keptn.views(name), columns, output)
 
 
 @_word("get stage [NAME] --project [--output]")
 def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
-    stages = (one for view in keptn.views(project) for one in view["stages"])
+    stages = [one for view in keptn.views(project) for one in view["stages"]]
     found = [one for one in stages if name in ("", one["stageName"])]
-    return listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
+    return _listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
 
 
 @_word("get service [NAME] [--project] [--output]")
@@ -113,7 +115,7 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
         for one in stage["services"]
         if name in ("", one["serviceName"])
     ]
-    return listing(found, columns, output)
+    return _listing(found, columns, output)
 
 
 @_word(
@@ -123,9 +125,9 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
 def get_event(keptn: Remote, output: str, num_of_pages: int, **query: str) -> str:
     """Show the events of a type, or all, the newest first."""
     query |= {"keptnContext": query.pop("keptn_context"), "pageSize": query.pop("page_size")}
-    found = keptn.entries(DATASTORE, "events", num_of_pages, **query)
+    found = keptn.events(num_of_pages, **query)
     one_or_all = found[0] if len(found) == 1 else found
-    return document(one_or_all, output) if found else "No event returned"
+    return _document(one_or_all, output) if found else "No event returned"
 
 
 @_word(f"trigger sequence NAME {_RUN} --stage [--data]")
@@ -154,11 +156,7 @@ def evaluation(keptn: Remote, *, as_json: bool, **given: str) -> str:
 @_word("send event --file")
 def send_event(keptn: Remote, file: Path) -> str:
     """Send the event in a file as it is."""
-    try:
-        event = json.loads(layout.text(file))
-    except ValueError as error:
-        raise Permanent(f"{file} is not JSON: {error}") from None
-    return _told(keptn.started(EVENTS, event))
+    return _told(keptn.started(EVENTS, layout.decoded(layout.text(file), str(file))))
 
 
 def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:
@@ -186,3 +184,28 @@ def copy(keptn: Remote, project: str, folder: str, *, force: bool) -> str:
 def _told(context: str, *, as_json: bool = False) -> str:
     """The context of a new run, for people or for scripts."""
     return json.dumps({"keptnContext": context}) if as_json else f"ID of Keptn context: {context}"
+
+
+def _listing(found: list[dict[str, Any]], columns: dict[str, str], output: str) -> str:
+    """A table with these columns, each by its heading; with an `output`, all documents instead.
+
+    Raises:
+        Permanent: there is nothing to show.
+    """
+    if not found:
+        raise Permanent(f"no {columns['NAME'].removesuffix('Name')} found")
+    if output:
+        return "\n".join(_document(one, output) for one in found)
+    rows = [[*columns], *([_cell(one, key) for key in columns.values()] for one in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _document(one: Any, output: str) -> str:
+    """One document as YAML or JSON."""
+    return yaml.safe_dump(one, sort_keys=False) if output == "yaml" else json.dumps(one, indent=3)
+
+
+def _cell(one: dict[str, Any], key: str) -> str:
+    told = str(one.get(key) or "n/a")  # Keptn tells times in nanoseconds
+    return timestamp(int(told) / _NANOSECONDS) if key == BORN and told.isdecimal() else told

@@ -3,15 +3,20 @@
 DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from app.errors import Permanent
 
 CONFIGS = ("job/config.yaml", "jobconfig.yaml")
 """The names of a level's job config; the first comes first."""
+
+BELOW = ("stages", "services")
+"""The folders of a project's stages, and of a stage's services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +40,16 @@ class Layout:
                 return Layout(home.parents[1], stage)
         return Layout(home)
 
-    def level(self, name: str, stage: str, service: str) -> Path:
-        """The folder of a level: service, stage or project."""
-        of_stage = self.project / "stages" / stage
-        folders = {"service": of_stage / "services" / service, "stage": of_stage}
-        return folders.get(name, self.project)
-
-    def levels(self) -> Iterator[Path]:
-        """The folders of all levels that there are."""
-        yield self.project
-        yield from sorted(self.project.glob("stages/*/"))
-        yield from sorted(self.project.glob("stages/*/services/*/"))
-
     def configs(self) -> Iterator[Path]:
         """The job configs of all levels."""
-        for folder in self.levels():
+        below = (sorted(self.project.glob(at)) for at in ("stages/*/", "stages/*/services/*/"))
+        for folder in chain([self.project], *below):
             yield from islice(filter(Path.is_file, map(folder.joinpath, CONFIGS)), 1)
+
+
+def home(*names: str) -> list[str]:
+    """The folders that lead to a level: to the project's own, to that of a stage, or a service."""
+    return [part for pair in zip(BELOW, names, strict=False) for part in pair]
 
 
 def files(level: Path) -> Iterator[str]:
@@ -73,3 +72,15 @@ def text(file: Path) -> str:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(f"{file} cannot be read: {error}") from None
+
+
+def decoded(text: str, name: str) -> Any:
+    """The JSON in a text, which a fault calls by this name.
+
+    Raises:
+        Permanent: it is none.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Permanent(f"{name} is not JSON: {error}") from None

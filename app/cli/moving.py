@@ -7,15 +7,13 @@ and Keptn's own `metadata.yaml` stay behind.
 from functools import partial
 from pathlib import Path
 
+from app.cli.layout import BELOW, home
 from app.cli.remote import Level, Remote
 from app.errors import Permanent
 
 SHIPYARD = "shipyard.yaml"
 OWN = "metadata.yaml"
 """What Keptn itself writes on each level; a new project gets new ones."""
-
-_BELOW = ("stages", "services")
-"""The folders of a project's stages, and of a stage's services."""
 
 Found = dict[Level, dict[str, bytes]]
 
@@ -45,13 +43,12 @@ def write(found: Found, folder: Path, *, force: bool) -> str:
     for level, files in found.items():
         (folder / _place(level, SHIPYARD)).parent.mkdir(parents=True, exist_ok=True)
         for uri, content in files.items():
-            if not (place := _place(level, uri)):
-                told.append(
-                    f"left out, for it has no place in a folder: {uri} of {'/'.join(level)}"
-                )
-                continue
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            (folder / place).write_bytes(content)
+            if place := _place(level, uri):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / place).write_bytes(content)
+            else:
+                what = f"{uri} of {'/'.join(level)}"
+                told.append(f"left out, for it has no place in a folder: {what}")
     count = sum(map(len, found.values())) - len(told)
     return "\n".join([*told, f"{count} files on {len(found)} levels are in {folder}"])
 
@@ -64,8 +61,7 @@ def _own(level: Level, levels: list[Level], uri: str) -> bool:
 
 def _place(level: Level, uri: str) -> str:
     """Where a resource stands in the layout; empty for what is hidden or would be another level."""
-    home = (part for pair in zip(_BELOW, level[1:], strict=False) for part in pair)
-    path = "/".join((*home, uri))
+    path = "/".join((*home(*level[1:]), uri))
     hidden = any(part[:1] in ("", ".") for part in path.split("/"))
-    below = uri.partition("/")[0] in _BELOW[len(level) - 1 : len(level)]
+    below = uri.partition("/")[0] in BELOW[len(level) - 1 : len(level)]
     return "" if hidden or below or not path.isprintable() else path

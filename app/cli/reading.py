@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import masking, settings
+from app.cli.words import Words
 from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
@@ -19,6 +20,7 @@ from app.ledger.rows import Run, TaskRow
 from app.lifecycle import KEPTN
 from app.results import whole_lines
 
+commands = Words("reading")
 SHOWN = 50
 FOLLOW_SECONDS = 0.5
 OPEN = ("received", "planned", "running")
@@ -34,33 +36,32 @@ _MEANING = {
 }
 
 
+@commands.word("runs [--ignored] [--follow] [--json]")
 def runs(*, ignored: bool, follow: bool, as_json: bool) -> Iterator[str]:
-    """A line for each of the newest runs, oldest first, and then for each change."""
-    clock, shown = Clock(), dict[int, tuple[float, int]]()
+    """List the newest runs of DATA_DIR, beside a running or a stopped service."""
+    clock, shown = Clock(), dict[int, float]()
     with open_ledger() as ledger:
         while True:
-            dead = rows.dead_letters(ledger)
             for run in rows.recent_runs(ledger, SHOWN, ignored=ignored):
-                state = run.changed, dead.get(run.id, 0)
-                if shown.get(run.id) != state:
-                    shown[run.id] = state
-                    facts = _facts(run, state[1])
-                    yield json.dumps(facts) if as_json else _line(run, facts)
+                if shown.get(run.id) != run.changed:
+                    shown[run.id] = run.changed
+                    yield json.dumps(_facts(run)) if as_json else _line(run)
             if not follow:
                 return
             clock.pause(FOLLOW_SECONDS)
 
 
-def logs(wanted: str, *, follow: bool = False) -> Iterator[str]:
-    """The output of a run's tasks, masked, each attempt under a heading; then, as it comes."""
+@commands.word("logs RUN [--follow]")
+def logs(run: str, *, follow: bool = False) -> Iterator[str]:
+    """Print the output of RUN, masked: a run's number or its event's id."""
     given, clock = settings.load(), Clock()
     wanted_logs = given.data_dir / "jobs" / spool.WANTED
     masks, seen = masking.read(given.mask_patterns_file), dict[str, int]()
     with open_ledger() as ledger:
-        run_id = find(ledger, wanted).id
+        run_id = find(ledger, run).id
         while True:
-            run = rows.run_or_none(ledger, run_id)
-            over = not follow or run is None or run.state not in OPEN
+            now = rows.run_or_none(ledger, run_id)
+            over = not follow or now is None or now.state not in OPEN
             for task in rows.tasks(ledger, run_id):
                 if not over and not task.ended and wanted_logs.is_dir():
                     (wanted_logs / task.key).touch()
@@ -103,27 +104,20 @@ def output(data_dir: Path, key: str) -> Output:
     return Output(*spool.read_output(str(data_dir / "jobs" / key / "output")))
 
 
+@commands.word("why EVENT_ID [--json]")
 def why(event_id: str, *, as_json: bool) -> str:
-    """What became of an event.
-
-    Raises:
-        Permanent: it never came here.
-    """
+    """Tell what became of an event, and why."""
     with open_ledger() as ledger:
         if not rows.run_of_event(ledger, event_id) and (old := rows.tombstone(ledger, event_id)):
             return f"{event_id}: {old['outcome']} on {timestamp(old['at'])}; no more is kept of it"
         run = find(ledger, event_id)
         letters, tasks = rows.letters(ledger, run.id), rows.tasks(ledger, run.id)
     if as_json:
-        told = [{**asdict(one), "body": None} for one in letters]
-        dead = sum(letter.state == "dead" for letter in letters)
-        return json.dumps(
-            {**_facts(run, dead), "messages": told, "tasks": [asdict(t) for t in tasks]}
-        )
+        messages = [{**asdict(one), "body": None} for one in letters]
+        told = {"messages": messages, "tasks": [asdict(one) for one in tasks]}
+        return json.dumps(_facts(run) | told)
     lines = [f"{run.event_id}: {run.state}: {run.reason or _MEANING[run.state]}"]
-    lines += [
-        f"  {run.type} for {run.project}/{run.stage}/{run.service}, {timestamp(run.received)}"
-    ]
+    lines.append(f"  {run.type} for {_place(run)}, {timestamp(run.received)}")
     if run.outcome and not tasks:
         lines.append(f"  nothing was launched: {json.loads(run.outcome)['message']}")
     lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
@@ -164,17 +158,20 @@ def _titled(task: TaskRow) -> str:
     return f"{task.name} (attempt {task.attempt + 1})" if task.attempt else task.name
 
 
-def _facts(run: Run, dead: int) -> dict[str, Any]:
-    """What is shown of a run, of which so many notices were given up."""
+def _place(run: Run) -> str:
+    return f"{run.project}/{run.stage}/{run.service}"
+
+
+def _facts(run: Run) -> dict[str, Any]:
     outcome = json.loads(run.outcome) if run.outcome else {}
     kept = ("id", "event_id", "state", "reason", "type", "context", "project", "stage", "service")
     result = {key: outcome.get(key, "") for key in ("status", "result", "message")}
-    facts = {key: getattr(run, key) for key in kept} | result
-    return facts | {"received": timestamp(run.received), "dead_notices": dead}
+    facts = {key: getattr(run, key) for key in kept}
+    return {**facts, **result, "received": timestamp(run.received)}
 
 
-def _line(run: Run, facts: dict[str, Any]) -> str:
-    place = f"{run.project}/{run.stage}/{run.service}"
+def _line(run: Run) -> str:
+    facts = _facts(run)
     end = run.reason or f"{facts['status']} {facts['result']}"
-    end += f"  ({facts['dead_notices']} notices given up)" if facts["dead_notices"] else ""
-    return f"{run.id:>6}  {facts['received']}  {run.state:9} {run.type}  {place}  {end}".rstrip()
+    what = f"{run.state:9} {run.type}  {_place(run)}  {end}"
+    return f"{run.id:>6}  {facts['received']}  {what}".rstrip()

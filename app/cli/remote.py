@@ -6,7 +6,6 @@ What is asked for, and how the answer is shown, is the commands' business.
 import asyncio
 import contextlib
 import json
-import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +27,6 @@ AUTH_FILE = "keptn.auth.json"
 CONTROL = "controlPlane/v1"
 EVENTS = "v1/event"
 PROJECTS = f"{CONTROL}/project"
-DATASTORE = "mongodb-datastore/event"
 
 _KINDS = ("project", "stage", "service")
 Level = tuple[str, ...]
@@ -50,18 +48,15 @@ class Remote(KeptnApi):
         events, token = f"{place.base}/{EVENTS}", lambda: place.token
         super().__init__(Endpoint(place.base, events, final=True, token=token), outbound)
         self.place = place
-        self._run = runner.run
+        self.wait = runner.run
+        """Do one of the asynchronous calls."""
 
     def ask(
         self, method: str, path: str, body: Any = None, *, wants: str = "", **params: str
     ) -> dict[str, Any]:
         """The JSON object that is answered, with the key that it `wants`; none is an empty one."""
         url, sent = f"{self.place.base}/{path}", None if body is None else json.dumps(body)
-        headers = {"x-token": self.place.token, "content-type": "application/json"}
-        reply = self._run(
-            self._outbound.request(method, url, headers=headers, params=params, content=sent)
-        )
-        found = json_object(reply.content or b"{}")
+        found = json_object(self.wait(self._call(method, url, sent, **params)) or b"{}")
         if found is None or (wants and wants not in found):
             raise Unclear(f"{url} answers, but not as Keptn's API: mend the endpoint")
         return found
@@ -70,19 +65,19 @@ class Remote(KeptnApi):
         """Ask for what starts a run; the answer is its Keptn context."""
         return str(self.ask("POST", path, body, wants="keptnContext")["keptnContext"])
 
-    def entries(self, path: str, name: str, pages: int, **params: str) -> list[dict[str, Any]]:
-        """What stands under a name in a listing, on so many pages at most."""
+    def events(self, pages: int, **query: str) -> list[dict[str, Any]]:
+        """What the datastore has, the newest first, on so many pages at most."""
         found, page = list[dict[str, Any]](), "0"
         for _ in range(pages):
-            reply = self.ask("GET", path, **{"pageSize": "100", **params, "nextPageKey": page})
-            found += reply.get(name) or ()
+            reply = self.ask("GET", "mongodb-datastore/event", **query, nextPageKey=page)
+            found += reply.get("events") or ()
             if (page := str(reply.get("nextPageKey") or "0")) == "0":
                 break
         return found
 
     def views(self, project: str) -> list[dict[str, Any]]:
         """How all projects look, or one, with stages and services."""
-        found = self.entries(PROJECTS, "projects", sys.maxsize)
+        found = self.wait(self.projects())
         return [one for one in found if project in ("", one["projectName"])]
 
     def stages(self, project: str) -> list[str]:
@@ -91,9 +86,10 @@ class Remote(KeptnApi):
         Raises:
             Permanent: there is no such project.
         """
-        if found := [level[1] for level in self.levels(project) if len(level) == 2]:  # noqa: PLR2004 - a stage's
-            return found
-        raise Permanent(f"no project {project} at {self.place.base}")
+        found = [stage["stageName"] for view in self.views(project) for stage in view["stages"]]
+        if not found:
+            raise Permanent(f"no project {project} at {self.place.base}")
+        return found
 
     def levels(self, project: str) -> list[Level]:
         """All levels of a project, from the top; none if there is no such project."""
@@ -110,8 +106,8 @@ class Remote(KeptnApi):
         kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
         event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
         source = Patient(self, Clock())  # a project is many files, and Keptn's Git is slow
-        for uri in self._run(source.listed(event, kind)):
-            if wanted(uri) and (found := self._run(source.read(event, uri, kind, ""))):
+        for uri in self.wait(source.listed(event, kind)):
+            if wanted(uri) and (found := self.wait(source.read(event, uri, kind, ""))):
                 yield uri, found.content
 
     def write(self, level: Level, uri: str, content: bytes) -> None:

@@ -10,23 +10,37 @@ from pathlib import Path
 import click
 
 from app import main, settings
+from app.cli.words import Words
 from app.main import Service
 from app.outbound import Outbound
 
-
-def serve(folder: Path, project: str) -> None:
-    """Serve until a signal."""
-    with contextlib.suppress(KeyboardInterrupt):
-        main.serve(settings.load(), folder, project, _greet)
+commands = Words("serving")
 
 
-def test_channel(channel: str) -> str:
-    """Send one sample message now, and tell what was answered.
+@commands.word("serve [FOLDER] [--project]")
+def serve(folder: str, project: str) -> None:
+    """Serve the project in FOLDER alone, or the Keptn that is configured.
 
-    Raises:
-        FirstmateError: the routes are broken, there is no such channel, or it was not taken.
+    FOLDER is by default the current one; the project's name, that of its shipyard.
     """
-    return asyncio.run(_deliver(channel))
+    with contextlib.suppress(KeyboardInterrupt):
+        main.serve(settings.load(), Path(folder), project, _greet)
+
+
+@commands.word("notify test CHANNEL")
+def test_channel(channel: str) -> str:
+    """Send a sample message to CHANNEL, as ROUTES_FILE has it, and print what was answered."""
+
+    async def deliver() -> str:
+        outbound = Outbound()
+        try:
+            routes = main.routes_for(settings.load(), outbound)
+            body = routes.sample(channel)
+            return await routes.notifiers[channel].deliver(body, 0)
+        finally:
+            await outbound.close()
+
+    return f"{channel}: taken ({asyncio.run(deliver())})"
 
 
 def _greet(service: Service) -> None:
@@ -45,14 +59,3 @@ def _greet(service: Service) -> None:
         scope = f"--project {service.plane.project} --stage {stage} --service SERVICE"
         click.echo(f"  firstmate trigger sequence {sequence} {scope}")
     click.echo("  firstmate runs --follow")
-
-
-async def _deliver(channel: str) -> str:
-    outbound = Outbound()
-    try:
-        routes = main.routes_for(settings.load(), outbound)
-        body = routes.sample(channel)
-        answered = await routes.notifiers[channel].deliver(body, 0)
-    finally:
-        await outbound.close()
-    return f"{channel}: taken ({answered})"

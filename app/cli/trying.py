@@ -8,9 +8,8 @@ import json
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -18,18 +17,19 @@ from app import settings
 from app.cli import layout
 from app.cli.layout import Layout
 from app.cli.reading import unseen
-from app.cli.triggering import unfold
+from app.cli.words import Words
 from app.clock import Clock
 from app.errors import Permanent
-from app.events import build, grammar, parse
+from app.events import build, parse
 from app.events.parse import Event
 from app.jobconfig.read import read
-from app.keptn.resources import CONFIG_RESOURCE, Resource
+from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource
 from app.ledger import rows
 from app.ledger.rows import Run
 from app.planning import Ignore, Plan
 from app.river import River
 
+commands = Words("trying")
 INTERRUPTED = 130
 _TICK = 0.05
 
@@ -57,119 +57,76 @@ class Folder:
         return True
 
     def _folder(self, event: Event, level: str) -> Path:
-        return self._layout.level(level, event.named("stage"), event.named("service"))
+        _, *names = map(event.named, SCOPES[level])
+        return self._layout.project.joinpath(*layout.home(*names))
 
 
-class Trial:
-    """One event on its way down the river."""
-
-    def __init__(self, river: River) -> None:
-        self._river = river
-        self._shown: dict[str, int] = {}
-
-    async def run(self, event: Event) -> int:
-        """Do what the service would do; the exit code."""
-        _, number = await self._river.lifecycle.accept(event)
-        if number is None:
-            raise Permanent(f"{event.type}: not a task's triggered event; nothing would be sent")
-        decision = await self._river.planner.decide(self._run(number), ask_first=False)
-        if isinstance(decision, Ignore):
-            raise Permanent(f"{decision.reason}; nothing would be sent")
-        if not isinstance(decision, Plan):
-            raise Permanent(decision.message)
-        await self._river.lifecycle.plan(
-            self._run(number), decision.dump(), answered=decision.answered
-        )
-        interrupted = await self._perform(self._run(number))
-        passed = self._tell(number)
-        return INTERRUPTED if interrupted else int(not passed)
-
-    async def _perform(self, run: Run) -> bool:
-        """Show the output as it comes; Ctrl-C cancels what runs. Whether it did."""
-        errand, cancelling = self._river.runner.begin(run), list[asyncio.Task[None]]()
-        performing = asyncio.create_task(self._river.runner.perform(errand))
-
-        def interrupt() -> None:
-            cancelling.append(asyncio.create_task(self._river.runner.cancel(errand, "Ctrl-C")))
-
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-        while not performing.done():
-            self._show(run.id)
-            await asyncio.wait([performing], timeout=_TICK)
-        self._show(run.id)
-        await asyncio.gather(performing, *cancelling)
-        return bool(cancelling)
-
-    def _show(self, number: int) -> None:
-        """The output that is new, each task's under a heading, on standard error."""
-        for task in rows.tasks(self._river.ledger.reader, number):
-            output = self._river.engine.logs(task.key)
-            for text in unseen(task, output, self._shown, ended=bool(task.ended)):
-                click.echo(text, err=True)
-
-    def _tell(self, number: int) -> bool:
-        """Print what would have been sent; whether all is well."""
-        for letter in rows.letters(self._river.ledger.reader, number):
-            click.echo(json.dumps(json.loads(letter.body), indent=2))
-        outcome = json.loads(self._run(number).outcome or "{}")
-        return outcome.get("result") in ("pass", "warning")
-
-    def _run(self, number: int) -> Run:
-        return rows.run(self._river.ledger.reader, number)
-
-
-def run(config: Path, event: Event) -> int:
-    """Try an event on a job config; the exit code: 0 for pass and warning.
-
-    Raises:
-        FileError: the config cannot be used.
-        Permanent: nothing would be sent, and why.
-    """
+@commands.word("run [--config] --event")
+def run(config: Path, event: TextIO) -> NoReturn:
+    """Run a job config here, without a Keptn, and print what would be sent."""
     read(layout.text(config), str(config))
+    asked = _whole(layout.decoded(event.read(), "the event"), Layout.around(config))
 
-    async def attempt(data: str) -> int:
-        river = River(settings.load(data_dir=Path(data)), Clock(), Folder(config))
+    async def attempt(folder: str) -> int:
+        river = River(settings.load(data_dir=Path(folder)), Clock(), Folder(config))
         try:
-            return await Trial(river).run(event)
+            return await _send_down(river, asked)
         finally:
             await river.close()
 
-    with tempfile.TemporaryDirectory(prefix="firstmate-run-") as data:
-        return asyncio.run(attempt(data))
+    with tempfile.TemporaryDirectory(prefix="firstmate-run-") as folder:
+        raise SystemExit(asyncio.run(attempt(folder)))
 
 
-def event_in(text: str, config: Path) -> Event:
-    """The event in a JSON text; what Keptn would have set is filled in, and told.
-
-    Raises:
-        Permanent: it is no event, even so.
-    """
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise Permanent(f"the event is not JSON: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("data") or {}, dict):
+def _whole(document: Any, found: Layout) -> Event:
+    """The event in a document; what Keptn would have set is filled in."""
+    data = document.get("data") or {} if isinstance(document, dict) else None
+    if not isinstance(data, dict):
         raise Permanent("the event must be a JSON object with a `type`, and `data` an object")
-    whole, filled = _completed(document, Layout.around(config))
-    if filled:
-        click.echo(f"filled in: {', '.join(filled)}", err=True)
-    return parse.read(whole)
-
-
-def asked(task: str, data: Iterable[str]) -> str:
-    """The text of an event that asks for a task, with data such as `action.value=5`."""
-    return json.dumps({"type": grammar.of_task(task, "triggered"), "data": unfold(data)})
-
-
-def _completed(document: dict[str, Any], found: Layout) -> tuple[dict[str, Any], list[str]]:
-    """The whole event, and what was filled in."""
     scope = {"project": found.project.name}
     scope |= {"stage": found.stage or "local", "service": found.service or "local"}
     attributes = {name: str(uuid.uuid4()) for name in ("id", "shkeptncontext")}
     attributes |= {"specversion": "1.0", "source": "firstmate-run"}
     attributes |= {"time": build.timestamp(Clock().now())}
-    given = {name: value for name, value in document.items() if value not in (None, "")}
-    data = {name: value for name, value in given.get("data", {}).items() if value is not None}
-    filled = [name for name in attributes if name not in given]
-    filled += [f"data.{name}={value}" for name, value in scope.items() if name not in data]
-    return {**attributes, **given, "data": {**scope, **data}}, filled
+    return parse.read({**attributes, **document, "data": {**scope, **data}})
+
+
+async def _send_down(river: River, event: Event) -> int:
+    """Do what the service would do, and print what it would send; the exit code."""
+    _, number = await river.lifecycle.accept(event)
+    if number is None:
+        raise Permanent(f"{event.type}: not a task's triggered event; nothing would be sent")
+    received = rows.run(river.ledger.reader, number)
+    decision = await river.planner.decide(received, ask_first=False)
+    if isinstance(decision, Ignore):
+        raise Permanent(f"{decision.reason}; nothing would be sent")
+    if not isinstance(decision, Plan):
+        raise Permanent(decision.message)
+    await river.lifecycle.plan(received, decision.dump(), answered=decision.answered)
+    interrupted = await _perform(river, rows.run(river.ledger.reader, number))
+    for letter in rows.letters(river.ledger.reader, number):
+        click.echo(json.dumps(json.loads(letter.body), indent=2))
+    outcome = json.loads(rows.run(river.ledger.reader, number).outcome or "{}")
+    passed = outcome.get("result") in ("pass", "warning")
+    return INTERRUPTED if interrupted else int(not passed)
+
+
+async def _perform(river: River, run: Run) -> bool:
+    """Show the output as it comes; Ctrl-C cancels what runs. Whether it did."""
+    errand, cancelling = river.runner.begin(run), list[asyncio.Task[None]]()
+    performing = asyncio.create_task(river.runner.perform(errand))
+
+    def interrupt() -> None:
+        cancelling.append(asyncio.create_task(river.runner.cancel(errand, "Ctrl-C")))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    shown, over = dict[str, int](), False
+    while not over:
+        over = performing.done()  # asked first, so that the last look sees all
+        for task in rows.tasks(river.ledger.reader, run.id):
+            output = river.engine.logs(task.key)
+            for text in unseen(task, output, shown, ended=bool(task.ended)):
+                click.echo(text, err=True)
+        await asyncio.wait([performing], timeout=_TICK)
+    await asyncio.gather(performing, *cancelling)
+    return bool(cancelling)

@@ -4,18 +4,27 @@ A line has words, ARGUMENTS and --options, in [brackets] if they may be left out
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import click
 
-Command = Callable[..., str]
+Command = TypeVar("Command", bound=Callable[..., str | Iterable[str] | None])
+"""What a command does; it gives back what is to be printed."""
+
+_PATH = click.Path(path_type=Path)
 _FILE = {"type": click.Path(path_type=Path, dir_okay=False, exists=True)}
 _FLAG = {"is_flag": True, "default": False}
 _MANY = {"multiple": True, "default": ()}
-_KNOWN: tuple[tuple[str, str, dict[str, Any]], ...] = (
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "FILES": {"type": _PATH, "nargs": -1, "default": None},
+    "KIND": {"type": click.Choice(["jobconfig", "routes", "policy"]), "default": "jobconfig"},
+}
+"""The arguments that are more than one text."""
+
+_OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--project -p", "Keptn project.", {}),
     ("--stage -s", "Keptn stage.", {}),
     ("--service", "Keptn service.", {}),
@@ -44,6 +53,12 @@ _KNOWN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--api-token -a", "Its token; better in KEPTN_API_TOKEN.", {"envvar": "KEPTN_API_TOKEN"}),
     ("--forget", "Ask the embedded plane again.", _FLAG),
     ("--force", "Write into a folder that is not empty.", _FLAG),
+    ("--ignored", "Also events that needed no answer.", _FLAG),
+    ("--follow -f", "Go on printing what comes.", _FLAG),
+    ("--cluster", "Check the cluster and the Keptn of the service.", _FLAG),
+    ("--strict", "Warnings count as errors.", _FLAG),
+    ("--config -f", "The job config.", {"type": _PATH, "default": "jobconfig.yaml"}),
+    ("--event", "The event, as JSON; - for standard input.", {"type": click.File()}),
 )
 """Every option: its names, also that in Python where it is another one; what it says; its kind."""
 
@@ -60,7 +75,7 @@ class Words(click.Group):
         return ", ".join(self.commands)
 
     def word(
-        self, usage: str, asking: Callable[[], AbstractContextManager[Any]]
+        self, usage: str, asking: Callable[[], AbstractContextManager[Any]] | None = None
     ) -> Callable[[Command], Command]:
         """Make a function a command of this group; it is given what `asking` yields."""
         *groups, name = (part for part in usage.split() if re.match("[a-z]", part))
@@ -68,8 +83,10 @@ class Words(click.Group):
 
         def declare(command: Command) -> Command:
             def call(**given: Any) -> None:
+                if asking is None:
+                    return _print(command(**given))
                 with asking() as keptn:
-                    click.echo(command(keptn, **given))
+                    return _print(command(keptn, **given))
 
             group: click.Group = self
             for one in groups:
@@ -80,10 +97,15 @@ class Words(click.Group):
         return declare
 
 
+def _print(told: str | Iterable[str] | None) -> None:
+    for text in [told] if isinstance(told, str) else told or ():
+        click.echo(text)
+
+
 def _parameter(part: str) -> click.Parameter:
     name = part.strip("[]")
     needed: dict[str, Any] = {"required": True} if name == part else {"default": ""}
     if name.isupper():
-        return click.Argument([name.lower()], **needed)
-    names, says, more = next(row for row in _KNOWN if row[0].split()[0] == name)
+        return click.Argument([name.lower()], **needed | _ARGUMENTS.get(name, {}))
+    names, says, more = next(row for row in _OPTIONS if row[0].split()[0] == name)
     return click.Option(names.split(), help=says, **needed | more)

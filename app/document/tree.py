@@ -15,6 +15,9 @@ MAX_NODES = 100_000
 """Every alias counted in full: ten lines of aliases can ask for more than any memory holds."""
 
 
+_NO_MERGE = "`<<` takes a mapping or a list of mappings"
+
+
 class Mapping(dict[str, "Node"]):
     """A mapping with its own place and those of its keys."""
 
@@ -25,13 +28,6 @@ class Mapping(dict[str, "Node"]):
 
     def __str__(self) -> str:
         return "a mapping"
-
-    def merge(self, other: "Node") -> None:
-        """What `<<` does: as in yaml.v2 the later of a key and a merged one wins."""
-        if not isinstance(other, Mapping):
-            raise _Unreadable(Problem(*other.mark, "`<<` takes a mapping or a list of mappings"))
-        self.update(other)
-        self.marks.update(other.marks)
 
 
 class Sequence(list["Node"]):
@@ -71,10 +67,8 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
         return composer.document(), composer.problems
     except _Unreadable as error:
         return None, [error.args[0]]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", "odd character")
-        return None, [Problem(*(_mark(mark) if mark else (1, 1)), f"no valid YAML: {what}")]
+    except yaml.MarkedYAMLError as error:
+        return None, [Problem(*_mark(error.problem_mark), f"no valid YAML: {error.problem}")]
 
 
 def child(node: Node, key: str) -> Node | None:
@@ -86,6 +80,17 @@ def items(node: Node, key: str) -> list[Node]:
     """What is listed below a key of a mapping; nothing where there is no such list."""
     found = child(node, key)
     return found if isinstance(found, Sequence) else []
+
+
+def place_of(node: Node, *where: str | int) -> Mark:
+    """The place of what stands there below a node, or of the nearest thing around it that does."""
+    found: Any = node
+    for step in where:
+        try:
+            found = found[int(step) if isinstance(found, list) else step]
+        except (LookupError, TypeError, ValueError):
+            break
+    return Mark(*found.mark)
 
 
 class _Composer:
@@ -142,19 +147,21 @@ class _Composer:
     def _mapping(self, mapping: Mapping, depth: int) -> Mapping:
         written: set[str] = set()
         for event in self._items():
-            key = self._node(event, depth)
-            value = self._node(next(self._events), depth)
+            key, value = self._node(event, depth), self._node(next(self._events), depth)
             if not isinstance(key, Scalar):
                 self.problems.append(Problem(*key.mark, "a key must be a text"))
             elif key.plain and key.text == "<<":
-                # Of several sources the first wins.
+                # Of several sources the first wins; of a key and a merged one, the later.
                 for source in reversed(value) if isinstance(value, Sequence) else [value]:
-                    mapping.merge(source)
+                    if not isinstance(source, Mapping):
+                        raise _Unreadable(Problem(*source.mark, _NO_MERGE))
+                    mapping.update(source)
+                    mapping.marks.update(source.marks)
             else:
                 name = key.as_text
                 if name in written:
-                    twice = f"key `{shown(name)}` is written twice"
-                    self.problems.append(Problem(*key.mark, twice))
+                    what = f"key `{shown(name)}` is written twice"
+                    self.problems.append(Problem(*key.mark, what))
                 written.add(name)
                 mapping[name] = value
                 mapping.marks.setdefault(name, key.mark)

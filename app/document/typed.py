@@ -19,8 +19,9 @@ from app.document.tree import Node, Problem, compose
 from app.errors import Permanent
 
 Model = TypeVar("Model", bound="Part")
-Parsed = tuple[Model | None, list[Problem]]
-"""The model of a file, where one can be made of it, and all that is wrong with the file."""
+Made = TypeVar("Made")
+Parsed = tuple[Made | None, list[Problem]]
+"""What can be made of a file, such as its model, if anything; and all that is wrong with it."""
 
 # What pydantic's error types, up to their first underscore, ask for.
 _WANTED = {
@@ -99,17 +100,17 @@ def _is_null(node: Any) -> bool:
     return isinstance(node, Scalar) and node.value is None
 
 
-def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Model]]) -> Model:
+def loaded(text: str, name: str, parsed: Callable[[Node], Parsed[Made]]) -> Made:
     """What a reader of trees makes of a text; `name` stands in front of each problem.
 
     Raises:
         FileError: with all problems of the file.
     """
     tree, problems = compose(text)
-    model, wrong = (None, []) if tree is None else parsed(tree)
-    if model is None or problems or wrong:
+    made, wrong = (None, []) if tree is None else parsed(tree)
+    if made is None or problems or wrong:
         raise FileError(name, [*problems, *wrong])
-    return model
+    return made
 
 
 def validated(model: type[Model], tree: Node, *, strict: bool = True) -> Parsed[Model]:
@@ -130,7 +131,7 @@ def _problem(model: type[Part], tree: Any, detail: ErrorDetails) -> Problem:
     where = f"{path.removeprefix('.')}: " if path else ""
     if detail["type"] == "extra_forbidden":
         mark: Mark = reduce(getitem, place[:-1], tree).marks[place[-1]]
-        return Problem(*mark, f"{where}unknown key{_near(str(place[-1]), homes(model))}")
+        return Problem(*mark, f"{where}unknown key{near(str(place[-1]), homes(model))}")
     node: Node = reduce(getitem, place, tree)
     return Problem(*node.mark, where + _said(detail, node))
 
@@ -141,11 +142,12 @@ def _said(detail: ErrorDetails, node: Node) -> str:
         return str(context["error"])
     # The words of a Literal; pydantic tells them as 'a', 'b' or 'c'.
     words = dict.fromkeys(re.findall("'([^']*)'", context.get("expected", "")), "")
-    near = _near(node.text, words) if isinstance(node, Scalar) else ""
-    return f"must be {_WANTED[kind].format(**context)}, not {node}{near}"
+    meant = near(node.text, words) if isinstance(node, Scalar) else ""
+    return f"must be {_WANTED[kind].format(**context)}, not {node}{meant}"
 
 
-def _near(written: str, known: Mapping[str, str]) -> str:
+def near(written: str, known: Mapping[str, str]) -> str:
+    """The nearest of the known words, as a question; what they are said to be keys of, is told."""
     found = difflib.get_close_matches(written, known, 1, cutoff=0.75)
     home = f" (a key of {known[found[0]]})" if found and known[found[0]] else ""
     return f", did you mean `{found[0]}`{home}?" if found else ""

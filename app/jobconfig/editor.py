@@ -5,19 +5,17 @@ A file is read by the models alone; no schema is ever consulted for that.
 
 from typing import Any
 
-from app.jobconfig.read import later_keys
-from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Env, JobConfig, Task
+from app.jobconfig.schema import OURS, V1, V2, JobConfig
 
 _TEXT = ["string", "number", "boolean", "null"]
 """What may stand where a text is wanted: its spelling is the text."""
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of a jobconfig in any format, new for each caller."""
+    """JSON Schema 2020-12 of a jobconfig, with the keys of all formats; new for each caller."""
     document = loosened(JobConfig.model_json_schema())
     document["properties"]["apiVersion"]["enum"] = [V2, OURS, V1]
-    del document["$defs"]["Task"]["properties"]["cmd"]["type"]
-    document["allOf"] = [_rule(version) for version in VERSIONS]
+    document["$defs"]["Task"]["properties"]["cmd"]["type"] = [*_TEXT, "array"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
 
 
@@ -33,22 +31,3 @@ def loosened(node: Any) -> Any:
     if "enum" in node:
         loose["enum"] = [*node["enum"], None]
     return loose
-
-
-def _rule(version: str) -> dict[str, Any]:
-    """If a file has this apiVersion, or none, then it has no keys of a later one."""
-    command = {"": [*_TEXT, "array"], V1: _TEXT}.get(version, ["array", "null"])
-    task = {
-        **dict.fromkeys(later_keys(Task, version), False),
-        "cmd": {"type": command},
-        "env": _items(dict.fromkeys(later_keys(Env, version), False)),
-    }
-    written = {"required": ["apiVersion"]} if version else {}
-    return {
-        "if": {"properties": {"apiVersion": {"const": version}}, **written},
-        "then": {"properties": {"actions": _items({"tasks": _items(task)})}},
-    }
-
-
-def _items(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"items": {"properties": properties}}

@@ -33,7 +33,7 @@ class PathError(Permanent):
 
 
 class BadPath(PathError):
-    """The path cannot be read."""
+    """The path cannot be read, and so be followed in no document at all."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"parsing error: {path}: {reason}")
@@ -54,15 +54,6 @@ def find(path: str, document: Any) -> Any:
     if keys is None:
         raise BadPath(path, f"only plain keys without $; write $.{path}")
     return _variable([start[1], *keys], document)
-
-
-def fault(path: str) -> str:
-    """Why this path can be followed in no event at all; empty for one that may lead somewhere."""
-    try:
-        find(path, {})
-    except PathError as error:
-        return str(error) if isinstance(error, BadPath) else ""
-    return ""
 
 
 @lru_cache(maxsize=1024)

@@ -13,17 +13,12 @@ from app.document.scalars import shown
 from app.events.grammar import of_task
 
 _REMEDY = r"names are regular expressions: write .*\.triggered$, not *.triggered"
-_ANY = "\0"
-_STARTING = of_task(_ANY, "triggered")
-_NAMED = _STARTING.index(_ANY) + 1
-_STEPS = (*((at, at + 1, char) for at, char in enumerate(_STARTING)), (_NAMED, _NAMED, _ANY))
-"""From where to where in such a type each character leads; a task's name may have many."""
-
 _USUAL = ("approval", "deployment", "evaluation", "get-sli", "release", "rollback", "test")
-# One character, literally, escaped, or of a class; then how often. Or an anchor.
+_GAP = "\0"
+# One character, escaped, of a class, or as it is; then how often. Or an anchor at its end.
 _TOKEN = re.compile(
-    r"""( \\[\W_dDsSwW] | \[\^[^]\\[]+\] | \[[^]^\\[][^]\\[]*\] | [^][\\(){}*+?|^$] ) ([*+?]?)\??
-      | ([$^])(?![*+?{])""",
+    r"""(?: \\(_|[^\w^$]) | \[(\.)\] | ([^][\\(){}|*+?^$]) ) ([*+?]\??)?
+      | (\A\^ | \$\Z) (?![*+?])""",
     re.VERBOSE,
 )
 
@@ -48,36 +43,17 @@ def can_match(pattern: str) -> bool:
     """Whether the pattern is found in any `sh.keptn.event.<task>.triggered`: only they start jobs.
 
     A single `.` is taken for the dot that it is meant for, except in the names of usual tasks.
-    Groups, `|` and counts are not looked into: such a pattern is given the benefit of the doubt.
+    Groups, classes, `|` and counts are not looked into: such a pattern gets the benefit of doubt.
     """
     tokens = list(_TOKEN.finditer(pattern))
     if "".join(token[0] for token in tokens) != pattern:
         return True
-    usual = (_STARTING.replace(_ANY, task) for task in _USUAL)
-    return _found(tokens) or any(map(compiled(pattern).search, usual))
+    texts = "".join(_GAP if token[4] else token[token.lastindex or 0] for token in tokens)
+    usual = (of_task(task, "triggered") for task in _USUAL)
+    return all(map(_occurs, texts.split(_GAP))) or any(map(compiled(pattern).search, usual))
 
 
-def _found(tokens: list[re.Match[str]]) -> bool:
-    """Whether the tokens can stand in `_STARTING`, by the places in it that they lead to."""
-    places = set(range(len(_STARTING) + 1))
-    for token in tokens:
-        atom, repeat, anchor = token.groups(default="")
-        if anchor:
-            places &= {0 if anchor == "^" else len(_STARTING)}
-        else:
-            atom = r"\." if token[0] == "." else atom
-            after = _after(places, atom)
-            while repeat in ("*", "+") and (more := _after(after, atom) - after):
-                after |= more
-            places = after | places if repeat in ("*", "?") else after
-    return bool(places)
-
-
-def _after(places: set[int], atom: str) -> set[int]:
-    """Where one character that the atom stands for leads from these places."""
-    return {end for start, end, char in _STEPS if start in places and _fits(atom, char)}
-
-
-def _fits(atom: str, char: str) -> bool:
-    """Whether the atom stands for this character, or for some character of a task's name."""
-    return atom not in (r"\.", "[.]") if char == _ANY else bool(compiled(atom).fullmatch(char))
+def _occurs(text: str) -> bool:
+    """Whether a type has this text, anchors included; its task's name can only be in the text."""
+    tasks = filter(None, ("x", *re.split(r"[.^$]", text)))
+    return any(text in f"^{of_task(task, 'triggered')}$" for task in tasks)

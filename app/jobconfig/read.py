@@ -6,6 +6,7 @@ decided elsewhere.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from app.document.scalars import Scalar, shown
@@ -17,7 +18,7 @@ from app.jobconfig.schema import OURS, V1, V2, VERSIONS, Action, Env, JobConfig,
 __all__ = ["Action", "JobConfig", "Task", "later_keys", "parsed", "read", "readable_event_names"]
 
 _EVENTS = re.compile(r"""(?:^|[\s{,-])(["']?events["']?)\s*:""")
-_NAME = re.compile(r"""(?:^|[\s{,-])["']?name["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,}\]#][^,}\]#]*)""")
+_NAME = re.compile(r"""(?:^|[\s{,-])["']?name["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,}\]#|][^,}\]#]*)""")
 
 
 @lru_cache(maxsize=32)  # each event reads the same text twice, and so does the next event
@@ -67,24 +68,19 @@ def later_keys(part: type[Part], version: str) -> dict[str, str]:
 def readable_event_names(text: str) -> list[str]:
     """The `actions[].events[].name` that can still be read, and used, in a broken file."""
     tree, _ = compose(text)
-    names = _names_by_line(text) if tree is None else _names(tree)
-    return [name for name in names if _is_pattern(name)]
+    found = list[str]()
+    for name in _names_by_line(text) if tree is None else _names(tree):
+        with suppress(ValueError):
+            compiled(name)
+            found.append(name)
+    return found
 
 
 def _names(tree: Node) -> Iterator[str]:
-    for action in items(tree, "actions"):
-        for entry in items(action, "events"):
-            name = child(entry, "name")
-            if isinstance(name, Scalar) and name.value is not None:
-                yield name.text
-
-
-def _is_pattern(name: str) -> bool:
-    try:
-        compiled(name)
-    except ValueError:
-        return False
-    return True
+    entries = (entry for action in items(tree, "actions") for entry in items(action, "events"))
+    for name in (child(entry, "name") for entry in entries):
+        if isinstance(name, Scalar) and name.value is not None:
+            yield name.text
 
 
 def _names_by_line(text: str) -> Iterator[str]:

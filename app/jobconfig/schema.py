@@ -3,6 +3,7 @@
 The one model inside, whatever the file's format; how older formats become it stands in read.py.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -26,9 +27,14 @@ class Since(NamedTuple):
     version: str
 
 
-def _pattern(name: str) -> str:
-    compiled(name)
-    return name
+def proven(check: Callable[[str], object]) -> AfterValidator:
+    """Refuses a text of which the check raises ValueError, and else leaves it as it is written."""
+
+    def checked(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(checked)
 
 
 class JsonPath(Part):
@@ -41,7 +47,7 @@ class JsonPath(Part):
 class EventFilter(Part):
     """One entry of `events`: a regular expression found anywhere in the type, and a condition."""
 
-    name: Annotated[Text, AfterValidator(_pattern)] = ""
+    name: Annotated[Text, proven(compiled)] = ""
     jsonpath: JsonPath = JsonPath()
 
 
@@ -145,10 +151,7 @@ class Volume(Part):
     def source(self) -> dict[str, dict[str, str]]:
         """What is mounted, as Kubernetes has it."""
         place = {"mount_path", "read_only"}
-        found: dict[str, dict[str, str]] = self.model_dump(
-            by_alias=True, exclude=place, exclude_none=True
-        )
-        return found
+        return self.model_dump(by_alias=True, exclude=place, exclude_none=True)
 
     @model_validator(mode="after")
     def _is_one_thing_at_a_path(self) -> "Volume":

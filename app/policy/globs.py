@@ -22,7 +22,6 @@ _IMAGE = re.compile(
     r"(?P<path>[a-z\d][a-z\d._/-]*)(?P<tag>:[\w.-]+)?(?P<digest>@[\w+.-]+:[\da-fA-F]+)?",
     re.ASCII,
 )
-_PINNED = re.compile(r"@sha256:[\da-f]{64}")
 _HUB = ("docker.io", "index.docker.io")
 
 
@@ -57,11 +56,6 @@ def image_names(image: str) -> Iterator[str]:
             heads.append(short)
     for head in heads:
         yield from (head + pin, *([] if pin else [f"{head}:latest"]))
-
-
-def is_pinned(image: str) -> bool:
-    """Whether a digest says which content the image has."""
-    return bool(_PINNED.search(image) and _IMAGE.fullmatch(image))
 
 
 def _translated(pattern: str) -> Iterator[str]:

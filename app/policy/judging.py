@@ -9,24 +9,21 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from app.document.scalars import shown
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import SecurityContext, Task
-from app.policy.globs import image_names, is_pinned, matches_any
+from app.jobconfig.schema import Task
+from app.policy.globs import image_names, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
-from app.tasks.image import DEFAULT_SECONDS
+from app.tasks.image import DEFAULT_SECONDS, secrets_of
 
 
 def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
     """Each thing that the task asks for and may not have, with the key of the rule in front."""
     if not any(matches_any(name, rules.images) for name in image_names(task.image)):
         yield f"`images`: {shown(task.image, 200)} fits none of {_list(rules.images)}"
-    if rules.require_digest and not is_pinned(task.image):
-        yield f"`requireDigest`: {shown(task.image, 200)} is named without its @sha256 digest"
     for rule, name in _names(task, rules, terms):
         if why := _refused(name, getattr(rules, rule), PROTECTED.get(rule, ())):
             yield f"`{to_camel(rule)}`: {shown(name, 200)} {why}"
-    for rule, words in _rights(task.security_context):
-        if not getattr(rules, rule):
-            yield f"`{to_camel(rule)}`: {words} is not allowed"
+    if task.security_context.privileged and not rules.privileged:
+        yield "`privileged`: privileged: true is not allowed"
     yield from _excesses(task, rules, terms)
 
 
@@ -36,11 +33,7 @@ def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
         yield "namespaces", task.namespace
     if task.service_account not in (None, "", "default", terms.service_account):
         yield "service_accounts", task.service_account or ""
-    for entry in task.env:
-        if entry.value_from == "secret":
-            yield "secrets", entry.name
-    for name in task.pod.image_pull_secrets:
-        yield "secrets", name
+    yield from (("secrets", name) for name in (*secrets_of(task), *task.pod.image_pull_secrets))
     for volume in task.pod.volumes:
         for kind, source in volume.source.items():
             yield "volumes", kind
@@ -49,20 +42,6 @@ def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
     capabilities = task.security_context.capabilities
     for name in capabilities.add if capabilities and not rules.privileged else ():
         yield "capabilities", name
-
-
-def _rights(context: SecurityContext) -> Iterator[tuple[str, str]]:
-    """The rights that a container asks for and a rule may deny, each with its rule."""
-    if context.privileged:
-        yield "privileged", "privileged: true"
-    if context.allow_privilege_escalation:
-        yield "allow_privilege_escalation", "allowPrivilegeEscalation: true"
-    if context.run_as_user == 0:
-        yield "run_as_root", "runAsUser: 0"
-    if context.proc_mount not in (None, "", "Default"):
-        yield "unconfined", f"procMount: {context.proc_mount}"
-    if context.seccomp_profile and context.seccomp_profile.type == "Unconfined":
-        yield "unconfined", "seccompProfile: Unconfined"
 
 
 def _refused(name: str, listed: tuple[str, ...], protected: tuple[str, ...]) -> str:

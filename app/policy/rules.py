@@ -3,33 +3,21 @@
 What a task asks for is held against the rules in judging.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from app.document.tree import Problem, compose
-from app.document.typed import AS_TEXT, AS_WHOLE, FileError, Flag, Part, Text, validated
+from app.document.tree import Node, Problem
+from app.document.typed import AS_TEXT, AS_WHOLE, Flag, Parsed, Part, Text, loaded, validated
 from app.errors import Permanent
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Resources
+from app.jobconfig.schema import Resources, proven
 from app.policy.globs import compiled
 
-
-def _proven(check: Callable[[str], object]) -> AfterValidator:
-    """Refuses what the check cannot read, and leaves it as it is written otherwise."""
-
-    def proven(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(proven)
-
-
-Patterns = tuple[Annotated[Text, _proven(compiled)], ...]
-Ceiling = Annotated[Text, _proven(quantity)]
+Patterns = tuple[Annotated[Text, proven(compiled)], ...]
+Ceiling = Annotated[Text, proven(quantity)]
 Kind = Annotated[Literal["emptyDir", "secret", "configMap", "persistentVolumeClaim"], AS_TEXT]
 
 HARMLESS = (
@@ -60,8 +48,6 @@ class Rules(Part):
 
     images: Patterns = ("*",)
     """Container images; each is looked for by its short and its full name."""
-    require_digest: Flag = False
-    """Whether an image must be named with its `@sha256:` digest."""
     namespaces: Patterns = ("*",)
     """Kubernetes namespaces beside the first of JOB_NAMESPACE; by default, all in that variable."""
     service_accounts: Patterns = ("*",)
@@ -78,12 +64,6 @@ class Rules(Part):
     """Linux capabilities that may be added; any where a container may be privileged."""
     privileged: Flag = False
     """Whether a container may be privileged; only where ALLOW_PRIVILEGED_JOBS is set."""
-    allow_privilege_escalation: Flag = True
-    """Whether `allowPrivilegeEscalation: true` may stand there."""
-    run_as_root: Flag = True
-    """Whether `runAsUser: 0` may stand there."""
-    unconfined: Flag = True
-    """Whether a seccompProfile may be Unconfined, and a procMount other than Default."""
     deadline_seconds: Annotated[int, Field(strict=True, ge=0), AS_WHOLE] = 0
     """The most seconds that a task may work, all attempts together; 0: no such limit."""
     cpu: Ceiling | None = None
@@ -146,11 +126,11 @@ def read(text: str, name: str = "policy.yaml") -> PolicyFile:
     Raises:
         FileError: with all problems of the file.
     """
-    tree, problems = compose(text)
-    file, wrong = (None, []) if tree is None else validated(PolicyFile, tree)
-    problems += wrong
+    return loaded(text, name, _parsed)
+
+
+def _parsed(tree: Node) -> Parsed[PolicyFile]:
+    file, problems = validated(PolicyFile, tree)
     if file and file.api_version != "firstmate/v1":
         problems.append(Problem(1, 1, "the file begins with `apiVersion: firstmate/v1`"))
-    if file is None or problems:
-        raise FileError(name, problems)
-    return file
+    return file, problems

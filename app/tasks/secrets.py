@@ -3,19 +3,16 @@
 None comes from our own environment, no error shows a value, and who may ask is decided elsewhere.
 """
 
-import logging
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.document import tree
+from app.document.tree import child, compose
 from app.document.typed import Text
 from app.errors import Permanent
 
 _KEYS = TypeAdapter(dict[str, Text])
-_LOG = logging.getLogger(__name__)
 
 
 class Secrets:
@@ -27,7 +24,6 @@ class Secrets:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._warned = False
 
     def of(self, name: str) -> Mapping[str, str]:
         """The values of a secret by key.
@@ -38,7 +34,7 @@ class Secrets:
         failed = f'could not add env with name {name}, valueFrom secret: secrets "{name}"'
         if self._path is None:
             raise Permanent(f"{failed} not found: the operator has not set SECRETS_PATH")
-        find = self._in_file if self._path.is_file() else self._in_folder
+        find = _in_file if self._path.is_file() else _in_folder
         try:
             found = find(self._path, name)
         except UnicodeDecodeError:
@@ -49,26 +45,22 @@ class Secrets:
             raise Permanent(f"{failed} not found in SECRETS_PATH {self._path}")
         return found
 
-    def _in_folder(self, path: Path, name: str) -> dict[str, str] | None:
-        for secret in path.iterdir():  # so that no name leads elsewhere
-            if secret.name == name:
-                # Kubernetes keeps the values below `..data`, and has a link to each beside it.
-                files = [file for file in secret.iterdir() if not file.name.startswith("..")]
-                return {file.name: self._read(file) for file in sorted(files) if file.is_file()}
-        return None
 
-    def _in_file(self, path: Path, name: str) -> dict[str, str] | None:
-        root, problems = tree.compose(self._read(path))
-        for problem in problems:  # its text may show a value
-            raise ValueError(f"line {problem.line}, column {problem.column} is not valid YAML")
-        keys = root.get(name) if isinstance(root, tree.Mapping) else None
-        try:
-            return None if keys is None else _KEYS.validate_python(keys)
-        except ValidationError:
-            raise ValueError(f"{name} is no mapping of keys to texts") from None
+def _in_folder(path: Path, name: str) -> dict[str, str] | None:
+    for secret in path.iterdir():  # so that no name leads elsewhere
+        if secret.name == name:
+            # Kubernetes keeps the values below `..data`, and has a link to each beside it.
+            files = [file for file in secret.iterdir() if not file.name.startswith("..")]
+            return {file.name: file.read_bytes().decode() for file in files if file.is_file()}
+    return None
 
-    def _read(self, file: Path) -> str:
-        if not self._warned and file.stat().st_mode & stat.S_IROTH:
-            self._warned = True
-            _LOG.warning("every user of this machine may read secrets", extra={"file": str(file)})
-        return file.read_bytes().decode()
+
+def _in_file(path: Path, name: str) -> dict[str, str] | None:
+    root, problems = compose(path.read_bytes().decode())
+    for problem in problems:  # its text may show a value
+        raise ValueError(f"line {problem.line}, column {problem.column} is not valid YAML")
+    keys = None if root is None else child(root, name)
+    try:
+        return None if keys is None else _KEYS.validate_python(keys)
+    except ValidationError:
+        raise ValueError(f"{name} is no mapping of keys to texts") from None

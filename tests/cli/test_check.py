@@ -130,18 +130,6 @@ def test_an_event_name_that_no_task_has_is_told(folder: Path) -> None:
     ]
 
 
-def test_files_are_looked_for_on_all_levels(folder: Path) -> None:
-    files = "        files: [locust/basic.py, helm, /helm, abc, hel, ../x]\n"
-    write(folder, "jobconfig.yaml", CONFIG + files)
-    write(folder, "stages/dev/services/cart/locust/basic.py", "")
-    write(folder, "stages/dev/helm/values.yaml", "")
-    write(folder, "abc", "")
-    assert check().output.splitlines() == [
-        "jobconfig.yaml:10:52: warning: no file or folder `hel` on any level",
-        "jobconfig.yaml:10:57: warning: files: '../x' can be no file: write a short plain path",
-    ]
-
-
 def test_a_file_is_known_by_what_it_holds(folder: Path) -> None:
     write(folder, "anything.txt", SHIPYARD.replace("tasks:", "task:", 1))
     write(folder, "shipyard-of-jobs.yml", CONFIG.replace("image:", "imag:"))

@@ -1,7 +1,6 @@
 """Secrets of a service alone: from a folder or a file, read anew, never shown, never elsewhere."""
 
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -115,20 +114,3 @@ def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
     (folder / "db" / "..data" / "USER").write_bytes(b"hidden\xff")
     told = refused(Secrets(folder), "db")
     assert told.endswith(f'secrets "db" is no UTF-8 text in SECRETS_PATH {folder}')
-
-
-def test_a_secret_that_every_user_may_read_is_told_once(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    secrets = Secrets(folder)
-    with caplog.at_level(logging.WARNING):
-        secrets.of("db")
-        assert caplog.records == []
-        for key in ("USER", "PASSWORD"):
-            (folder / "db" / "..data" / key).chmod(0o644)
-        secrets.of("db")
-        secrets.of("db")
-    assert [one.message for one in caplog.records] == [
-        "every user of this machine may read secrets"
-    ]
-    assert vars(caplog.records[0])["file"] == str(folder / "db" / "PASSWORD")
