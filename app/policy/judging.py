@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from app.document.scalars import shown
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Task
+from app.jobconfig.schema import SecurityContext, Task
 from app.policy.globs import image_names, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
 from app.tasks.image import DEFAULT_SECONDS, secrets_of
@@ -22,8 +22,9 @@ def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
     for rule, name in _names(task, rules, terms):
         if why := _refused(name, getattr(rules, rule), PROTECTED.get(rule, ())):
             yield f"`{to_camel(rule)}`: {shown(name, 200)} {why}"
-    if task.security_context.privileged and not rules.privileged:
-        yield "`privileged`: privileged: true is not allowed"
+    for rule, words in _rights(task.security_context):
+        if not getattr(rules, rule):
+            yield f"`{to_camel(rule)}`: {words} is not allowed"
     yield from _excesses(task, rules, terms)
 
 
@@ -42,6 +43,20 @@ def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
     capabilities = task.security_context.capabilities
     for name in capabilities.add if capabilities and not rules.privileged else ():
         yield "capabilities", name
+
+
+def _rights(context: SecurityContext) -> Iterator[tuple[str, str]]:
+    """The rights that a container asks for and a rule may deny, each with its rule."""
+    if context.privileged:
+        yield "privileged", "privileged: true"
+    if context.allow_privilege_escalation:
+        yield "allow_privilege_escalation", "allowPrivilegeEscalation: true"
+    if context.run_as_user == 0:
+        yield "run_as_root", "runAsUser: 0"
+    if context.proc_mount not in (None, "", "Default"):
+        yield "unconfined", f"procMount: {context.proc_mount}"
+    if context.seccomp_profile and context.seccomp_profile.type == "Unconfined":
+        yield "unconfined", "seccompProfile: Unconfined"
 
 
 def _refused(name: str, listed: tuple[str, ...], protected: tuple[str, ...]) -> str:

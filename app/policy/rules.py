@@ -64,6 +64,12 @@ class Rules(Part):
     """Linux capabilities that may be added; any where a container may be privileged."""
     privileged: Flag = False
     """Whether a container may be privileged; only where ALLOW_PRIVILEGED_JOBS is set."""
+    allow_privilege_escalation: Flag = True
+    """Whether `allowPrivilegeEscalation: true` may stand there."""
+    run_as_root: Flag = True
+    """Whether `runAsUser: 0` may stand there."""
+    unconfined: Flag = True
+    """Whether a seccompProfile may be Unconfined, and a procMount other than Default."""
     deadline_seconds: Annotated[int, Field(strict=True, ge=0), AS_WHOLE] = 0
     """The most seconds that a task may work, all attempts together; 0: no such limit."""
     cpu: Ceiling | None = None

@@ -142,10 +142,18 @@ def test_namespaces_are_those_of_the_variable_and_a_rule_may_narrow_them() -> No
         (mounts(secret={"secretName": "team"}), {"volumes": ["emptyDir"]}, "volumes"),
         (security(privileged=True), {"privileged": False}, "privileged"),
         (
+            security(allowPrivilegeEscalation=True),
+            {"allowPrivilegeEscalation": False},
+            "allowPrivilegeEscalation",
+        ),
+        (
             security(capabilities={"add": ["CHOWN"]}),
             {"capabilities": [], "privileged": False},
             "capabilities",
         ),
+        (security(runAsUser=0), {"runAsRoot": False}, "runAsRoot"),
+        (security(procMount="Unmasked"), {"unconfined": False}, "unconfined"),
+        (security(seccompProfile={"type": "Unconfined"}), {"unconfined": False}, "unconfined"),
         (task(maxPollDuration=61), {"deadlineSeconds": 60}, "deadlineSeconds"),
         (task(resources={"limits": {"cpu": "2001m"}}), {"cpu": "2"}, "cpu"),
         (task(resources={"limits": {"memory": "1Gi"}}), {"memory": "1G"}, "memory"),
