@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from app.core import Core
 from app.errors import FirstmateError, Temporary
-from app.ledger import outbox, rows
-from app.ledger.rows import Letter
+from app.ledger import Letter, outbox, rows
 from app.notifiers.channel import Notifier
 from app.outbound import Refused
 from app.senders import Carrier, Lane

@@ -12,12 +12,8 @@ from functools import cached_property
 
 from app import boundaries
 from app.clock import Clock
-from app.events import build, parse
-from app.events.build import Message, Outcome
-from app.events.parse import Event
-from app.ledger import rows
-from app.ledger.rows import Run, TaskRow
-from app.ledger.store import Ledger
+from app.events import Event, Message, Outcome, build, parse
+from app.ledger import Ledger, Run, TaskRow, rows
 from app.masking import Masks
 from app.naming import Place
 

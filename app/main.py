@@ -27,8 +27,7 @@ from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
 from app.keptn.reconcile import Reconciler
 from app.keptn.wanted import Wanted
-from app.ledger import guard, rows
-from app.ledger.store import LedgerFull
+from app.ledger import LedgerFull, guard, rows
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings

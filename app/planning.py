@@ -11,14 +11,12 @@ from typing import Protocol
 from app.clock import Clock
 from app.document.typed import FileError
 from app.errors import Temporary
-from app.events import parse
-from app.events.build import Outcome, errored
-from app.events.parse import Event
+from app.events import Event, Outcome, errored, parse
 from app.jobconfig.env import event_map
 from app.jobconfig.match import matching, name_matches
 from app.jobconfig.read import JobConfig, read, readable_event_names
 from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
-from app.ledger.rows import Run
+from app.ledger import Run
 from app.outbound import Refused
 from app.policy.in_force import Policy
 from app.policy.rules import Terms

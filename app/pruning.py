@@ -8,8 +8,7 @@ import functools
 
 from app.clock import Clock
 from app.engines.contract import Engine
-from app.ledger import outbox
-from app.ledger.store import Ledger, LedgerFull
+from app.ledger import Ledger, LedgerFull, outbox
 
 PAUSE_SECONDS = 3600.0
 AT_ONCE = 500

@@ -23,7 +23,7 @@ from app.jobconfig import schema
 from app.keptn.api import KeptnApi
 from app.keptn.registration import Uniform
 from app.keptn.resources import Patient, Resources, Source
-from app.ledger.store import Ledger
+from app.ledger import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
 from app.planning import Keptn, Planner

@@ -15,9 +15,7 @@ from app.document.tree import Node, Problem, child, items
 from app.document.typed import Parsed, loaded, validated
 from app.document.watched import Watched
 from app.errors import Permanent
-from app.events import parse
-from app.events.build import Message
-from app.events.parse import Event
+from app.events import Event, Message, parse
 from app.notifiers import KINDS, notice, template, webhook
 from app.notifiers.channel import Address, Channel, Globs, Notifier, Route, RoutesFile
 from app.notifiers.notice import Notice

@@ -14,12 +14,10 @@ from typing import Any
 from app.core import Core
 from app.engines.contract import Ended, Engine, Origin
 from app.errors import Permanent
-from app.events import parse
-from app.events.build import Outcome, Status, errored, timestamp
-from app.events.parse import Event
+from app.events import Event, Outcome, Status, errored, parse
+from app.events.build import timestamp
 from app.jobconfig.read import Action, JobConfig, Task
-from app.ledger import rows
-from app.ledger.rows import Run, TaskRow
+from app.ledger import Run, TaskRow, rows
 from app.naming import Place, launch_key
 from app.planning import Plan
 from app.results import BADNESS, Defaults, Limit, judge

@@ -11,8 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from app import boundaries, log
 from app.core import Core
 from app.errors import Permanent, Temporary
-from app.ledger import outbox, rows
-from app.ledger.rows import Letter
+from app.ledger import Letter, outbox, rows
 from app.outbound import NotSent, Refused, Unclear
 
 SETTLE_SECONDS = 2.0

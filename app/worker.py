@@ -12,13 +12,10 @@ from typing import TypeVar
 from app import log
 from app.core import Core
 from app.errors import Permanent, Temporary
-from app.events import parse
-from app.events.build import Outcome, errored
-from app.events.parse import Event
+from app.events import Event, Outcome, errored, parse
 from app.keptn import lookup
 from app.keptn.api import KeptnApi
-from app.ledger import rows
-from app.ledger.rows import Run
+from app.ledger import Run, rows
 from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
