@@ -130,8 +130,8 @@ class Service:
         self._river = river = River(
             settings, self._clock, api, announce=routes.announce, engine=engine
         )
-        core, slots = river.core, settings.slots(river.engine.name)
-        self._worker = worker = Worker(core, api, river.planner, river.runner, slots=slots)
+        core, slots = river.core, asyncio.Semaphore(settings.slots(river.engine.name))
+        self._worker = worker = Worker(core, api, river.planner, river.runner, slots)
         channel = KeptnChannel(api, core, worker.refuse, broker.publish if broker else None)
         self._sender = Sender(channel, core)
         self._couriers = Couriers(routes.refreshed, core)
