@@ -61,13 +61,10 @@ class Carrier(abc.ABC):
 
     def __init__(self, name: str, core: Core, in_flight: int) -> None:
         self.name = name
-        self._core = core
-        self._ledger = core.ledger
-        self._clock = core.clock
-        self._in_flight = in_flight
+        self._core, self._in_flight = core, in_flight
+        self._ledger, self._clock = core.ledger, core.clock
         self._carrying: dict[Lane, asyncio.Task[None]] = {}
-        self._failures = 0
-        self._resting_until = self._not_before = 0.0
+        self._failures, self._resting_until, self._not_before = 0, 0.0, 0.0
         self._woken = asyncio.Event()
 
     @abc.abstractmethod
@@ -136,6 +133,17 @@ class Carrier(abc.ABC):
             del self._carrying[lane]
             self._woken.set()
 
+    async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
+        """Close the letter, or, accepted without proof, look again after a while."""
+        now = self._clock.now()
+        again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
+        if state == "done":
+            self._core.metrics.sent.labels(self.name, letter.kind).inc()
+        await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, note, again))
+
+    async def _put_off(self, letter: Letter, due: float, note: str, **more: object) -> None:
+        await self._ledger.write(lambda db: outbox.put_off(db, letter.id, due, note, **more))
+
     def _rest(self, error: Exception) -> float:
         """The destination fails: leave it alone for a while; until when."""
         now = self._clock.tick()
@@ -172,7 +180,7 @@ class Sender(Carrier):
             return
         now = self._clock.now()
         if letter.state == "sent":  # it queues up again, so that only one lane ever sends
-            await self._ledger.write(lambda db: outbox.put_back(db, letter.id, now, "lost"))
+            await self._put_off(letter, now, "lost", state="ready")
             return
         if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
             return
@@ -240,24 +248,14 @@ class Sender(Carrier):
         try:
             wanted = await self._channel.wants(letter)
         except Temporary as error:
-            if letter.state == "ready":
-                await self._wait_for_destination(letter, error)
-            else:
-                await self._leave_open(letter, error)
+            fresh = letter.state == "ready"
+            await (self._wait_for_destination if fresh else self._leave_open)(letter, error)
             return False
         if not wanted:
             reason = "Keptn no longer waits for an answer"
             await self._settle(letter, "dropped", reason)
             await self._channel.turned_down(letter, reason)
         return wanted
-
-    async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
-        """Close the letter, or, accepted without proof, look again after a while."""
-        now = self._clock.now()
-        again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
-        if state == "done":
-            self._core.metrics.sent.labels(self.name, letter.kind).inc()
-        await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, note, again))
 
     async def _turn_down(self, letter: Letter, error: Refused) -> None:
         """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
@@ -269,15 +267,13 @@ class Sender(Carrier):
         await self._channel.turned_down(letter, str(error))
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
-        due, note = self._rest(error), str(error)
-        await self._ledger.write(lambda db: outbox.put_back(db, letter.id, due, note))
+        """It surely did not arrive, and goes again when the destination is well."""
+        await self._put_off(letter, self._rest(error), str(error), state="ready")
 
-    async def _leave_open(
-        self, letter: Letter, error: Temporary, *, sent: float | None = None
-    ) -> None:
+    async def _leave_open(self, letter: Letter, error: Temporary, **sent: float) -> None:
+        """It may have arrived, which is asked for later; `sent`: when it left, if just now."""
         pause = error.after or self._clock.backoff(letter.attempts + 1)
-        due, note = self._clock.now() + pause, str(error)
-        await self._ledger.write(lambda db: outbox.leave_open(db, letter.id, due, note, sent))
+        await self._put_off(letter, self._clock.now() + pause, str(error), **sent)
 
     def _age(self, letter: Letter) -> float:
         """Seconds since the letter was last on its way."""

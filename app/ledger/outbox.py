@@ -21,20 +21,19 @@ def settle(
     db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "", after: float = 0
 ) -> None:
     """The message's last state, or `sent`: accepted, and to be looked up after some seconds."""
-    _change(db, letter_id, state=state, sent=now, due=now + after, note=note)
+    put_off(db, letter_id, now + after, note, state=state, sent=now)
 
 
-def put_back(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
-    """It surely did not arrive: send it at `due`."""
-    _change(db, letter_id, state="ready", due=due, note=note)
-
-
-def leave_open(
-    db: sqlite3.Connection, letter_id: int, due: float, note: str, sent: float | None = None
+def put_off(
+    db: sqlite3.Connection, letter_id: int, due: float, note: str, **columns: object
 ) -> None:
-    """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
-    seen = {} if sent is None else {"sent": sent}
-    _change(db, letter_id, due=due, note=note, **seen)
+    """Nothing more is done about the message before `due`, unless it was given up meanwhile."""
+    names = "".join(f", {name} = ?" for name in columns)
+    db.execute(
+        f"UPDATE outbox SET due = ?, note = ?{names} WHERE id = ?"  # noqa: S608 - own names
+        " AND state NOT IN ('dropped', 'dead')",
+        (due, note, *columns.values(), letter_id),
+    )
 
 
 def doubt(db: sqlite3.Connection, runs: Iterable[int]) -> None:
@@ -43,15 +42,6 @@ def doubt(db: sqlite3.Connection, runs: Iterable[int]) -> None:
         "UPDATE outbox SET state = 'sent', due = 0 WHERE run = ? AND state = 'done'"
         " AND kind IN ('started', 'finished')",
         [(run,) for run in runs],
-    )
-
-
-def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
-    """A notice did not arrive, or may not have: it goes again, not before `due`."""
-    db.execute(
-        "UPDATE outbox SET attempts = attempts + 1, due = ?, note = ? WHERE id = ?"
-        " AND state <> 'dead'",
-        (due, note, letter_id),
     )
 
 
@@ -96,12 +86,3 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
     db.executemany("DELETE FROM runs WHERE id = ?", runs)
     db.execute("DELETE FROM seen WHERE at < ?", (seen_before,))
     return keys
-
-
-def _change(db: sqlite3.Connection, letter_id: int, **columns: object) -> None:
-    """Change a message, unless it was dropped meanwhile."""
-    names = ", ".join(f"{name} = ?" for name in columns)
-    db.execute(
-        f"UPDATE outbox SET {names} WHERE id = ? AND state <> 'dropped'",  # noqa: S608 - own names
-        (*columns.values(), letter_id),
-    )

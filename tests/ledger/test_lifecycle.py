@@ -168,7 +168,9 @@ async def test_a_refused_run_drops_what_is_still_owed(harbour: Harbour) -> None:
     await harbour.ledger.write(lambda db: outbox.settle(db, first.id, "refused", 0.0, "no"))
     await harbour.life.refuse(run.id, "unwanted")
     assert [one.state for one in harbour.letters(run)] == ["refused", "dropped"]
-    await harbour.ledger.write(lambda db: outbox.put_back(db, first.id + 1, 0.0, "late"))
+    await harbour.ledger.write(
+        lambda db: outbox.put_off(db, first.id + 1, 0.0, "late", state="ready")
+    )
     assert harbour.letters(run)[1].state == "dropped"
     assert not await harbour.ledger.write(lambda db: outbox.intend(db, first.id + 1, 0.0))
 
