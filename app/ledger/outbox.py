@@ -64,7 +64,9 @@ def told(db: sqlite3.Connection, destination: str, until: float) -> None:
     )
 
 
-def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit: int) -> list[str]:
+def prune(
+    db: sqlite3.Connection, runs_before: float, seen_before: float, limit: int = 500
+) -> list[str]:
     """Forget ended runs whose messages are settled, and later their event ids.
 
     Returns:
