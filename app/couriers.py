@@ -85,7 +85,7 @@ class Courier(Carrier):
     async def _try_later(self, letter: Letter, error: Exception) -> None:
         now, note = self._clock.now(), str(error)
         due = max(self._rest(error), now + self._clock.backoff(letter.attempts + 1))
-        await self._put_off(letter, due, note, attempts=letter.attempts + 1)
+        await self._change(letter, due=due, note=note, attempts=letter.attempts + 1)
         if letter.written < now - PATIENCE:
             which = "destination = ? AND written < ?"
             await self._give_up(note, which, self.name, now - PATIENCE)

@@ -13,7 +13,7 @@ from functools import cached_property
 from app import boundaries
 from app.clock import Clock
 from app.events import Event, Message, Outcome, build, parse
-from app.ledger import Ledger, Run, TaskRow, rows
+from app.ledger import Ledger, Run, TaskRow, outbox, rows
 from app.masking import Masks
 from app.naming import Place
 
@@ -173,11 +173,7 @@ class Lifecycle:
 
         def transact(step: _Step) -> None:
             step.move("refused", reason=reason)
-            step.db.execute(
-                "UPDATE outbox SET state = 'dropped', note = ? WHERE run = ? AND destination = ?"
-                " AND state IN ('ready', 'sending', 'sent')",
-                (reason, run_id, KEPTN),
-            )
+            outbox.drop(step.db, run_id, KEPTN, reason)
 
         run = rows.run(self.ledger.reader, run_id)
         await self._change(run, transact, f"refused: {reason}")

@@ -139,10 +139,11 @@ class Carrier(abc.ABC):
         again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
         if state == "done":
             self._core.metrics.sent.labels(self.name, letter.kind).inc()
-        await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, note, again))
+        await self._change(letter, state=state, sent=now, due=now + again, note=note)
 
-    async def _put_off(self, letter: Letter, due: float, note: str, **more: object) -> None:
-        await self._ledger.write(lambda db: outbox.put_off(db, letter.id, due, note, **more))
+    async def _change(self, letter: Letter, **columns: object) -> bool:
+        """Note it in the ledger; False when nothing is to be done with the letter any more."""
+        return await self._ledger.write(lambda db: outbox.change(db, letter.id, **columns))
 
     def _rest(self, error: Exception) -> float:
         """The destination fails: leave it alone for a while; until when."""
@@ -180,9 +181,10 @@ class Sender(Carrier):
             return
         now = self._clock.now()
         if letter.state == "sent":  # it queues up again, so that only one lane ever sends
-            await self._put_off(letter, now, "lost", state="ready")
+            await self._change(letter, state="ready", due=now, note="lost")
             return
-        if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
+        intent = {"state": "sending", "attempts": letter.attempts + 1, "sent": now}
+        if not await self._change(letter, **intent):  # from here on it may have arrived
             return
         try:
             proven = await self._send(letter)
@@ -208,7 +210,10 @@ class Sender(Carrier):
 
         With a letter that was accepted without proof, all such letters of its run are looked up.
         """
-        alike = [letter] if letter.state == "sending" else self._unconfirmed(letter.run)
+        alike = [letter]
+        if letter.state == "sent":
+            others = rows.letters(self._ledger.reader, letter.run)
+            alike = [one for one in others if (one.destination, one.state) == (self.name, "sent")]
         try:
             arrived = await self._channel.arrived(alike)
         except Temporary as error:
@@ -227,10 +232,6 @@ class Sender(Carrier):
             await self._leave_open(letter, Temporary("not there yet", after=SETTLE_SECONDS))
             return False
         return True
-
-    def _unconfirmed(self, run_id: int) -> list[Letter]:
-        letters = rows.letters(self._ledger.reader, run_id)
-        return [one for one in letters if (one.destination, one.state) == (self.name, "sent")]
 
     async def _doubt(self, letter: Letter) -> bool:
         """Nobody can tell: what was accepted is left at that, all else goes again."""
@@ -268,12 +269,12 @@ class Sender(Carrier):
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
         """It surely did not arrive, and goes again when the destination is well."""
-        await self._put_off(letter, self._rest(error), str(error), state="ready")
+        await self._change(letter, state="ready", due=self._rest(error), note=str(error))
 
     async def _leave_open(self, letter: Letter, error: Temporary, **sent: float) -> None:
         """It may have arrived, which is asked for later; `sent`: when it left, if just now."""
         pause = error.after or self._clock.backoff(letter.attempts + 1)
-        await self._put_off(letter, self._clock.now() + pause, str(error), **sent)
+        await self._change(letter, due=self._clock.now() + pause, note=str(error), **sent)
 
     def _age(self, letter: Letter) -> float:
         """Seconds since the letter was last on its way."""

@@ -16,7 +16,8 @@ Row = TypeVar("Row", "Run", "TaskRow", "Letter")
 _DUE = "iif(due > ?2 + 3600, ?2, due)"
 """When a message is due at the time ?2; far in the future, if somebody has set the clock back."""
 
-_OPEN = "state IN ('ready', 'sending', 'sent')"
+OPEN = "state IN ('ready', 'sending', 'sent')"
+"""Of messages: those with which something is still to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def letters(reader: Reader, run_id: int) -> list[Letter]:
 def due_letters(reader: Reader, destination: str, now: float, limit: int) -> list[Letter]:
     """The messages that may go, or be looked up, now: of each run the first that is still open."""
     sql = (
-        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {_OPEN} AND {_DUE} <= ?2"  # noqa: S608
+        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {OPEN} AND {_DUE} <= ?2"  # noqa: S608
         " AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
         " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
         " ORDER BY due LIMIT ?3"
@@ -166,7 +167,7 @@ def due_letters(reader: Reader, destination: str, now: float, limit: int) -> lis
 
 def next_due(reader: Reader, destination: str, now: float) -> float | None:
     """When the next message of a destination is due."""
-    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {_OPEN}"  # noqa: S608
+    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {OPEN}"  # noqa: S608
     return _figure(reader, sql, destination, now)
 
 
@@ -177,14 +178,14 @@ def oldest_waiting(reader: Reader) -> float | None:
 
 def oldest_letter(reader: Reader, destination: str) -> float | None:
     """When the oldest message to a destination was written that is not delivered yet."""
-    sql = f"SELECT min(written) FROM outbox WHERE {_OPEN} AND destination = ? AND state <> 'sent'"  # noqa: S608
+    sql = f"SELECT min(written) FROM outbox WHERE {OPEN} AND destination = ? AND state <> 'sent'"  # noqa: S608
     return _figure(reader, sql, destination)
 
 
 def first_notices(reader: Reader, channel: str, now: float, limit: int) -> list[sqlite3.Row]:
     """The first open notices of a channel: id, run, due, and the run's context."""
     sql = f"SELECT outbox.id, run, {_DUE}, context FROM outbox JOIN runs ON runs.id = run"  # noqa: S608
-    sql = f"{sql} WHERE destination = ?1 AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?3"
+    sql = f"{sql} WHERE destination = ?1 AND outbox.{OPEN} ORDER BY run, outbox.id LIMIT ?3"
     return reader.execute(sql, (channel, now, limit)).fetchall()
 
 
@@ -195,7 +196,7 @@ def letter(reader: Reader, letter_id: int) -> Letter:
 
 def waiting_letters(reader: Reader, destination: str) -> int:
     """How many messages to a destination are not delivered yet."""
-    sql = f"SELECT count(*) FROM outbox WHERE {_OPEN} AND destination = ?"  # noqa: S608
+    sql = f"SELECT count(*) FROM outbox WHERE {OPEN} AND destination = ?"  # noqa: S608
     return round(_figure(reader, sql, destination) or 0)
 
 
