@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cached_property
 
 from app import boundaries
@@ -132,11 +132,7 @@ class Lifecycle:
 
         def transact(db: sqlite3.Connection) -> None:
             _Step(self, db, run, row.launched).move("running")
-            db.execute(
-                "INSERT INTO tasks (run, action, task, attempt, key, name, launched)"
-                " VALUES (?,?,?,?,?,?,?)",
-                (run.id, *place, key, name, row.launched),
-            )
+            db.execute("INSERT INTO tasks VALUES (?,?,?,?,?,?,?,?,?)", astuple(row))
 
         await self.ledger.write(transact)
         boundaries.reached("launch committed")

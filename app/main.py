@@ -162,8 +162,8 @@ class Service:
         gauge = self._river.core.metrics.gauge
         if broker := self._broker:
             gauge("nats_connected", "1: events come over NATS", lambda: broker.connected)
-        gauge("running", "Runs that hold a slot", lambda: self._worker.running)
-        gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
+        gauge("running", "Runs that hold a slot", lambda: len(self._worker.running))
+        gauge("open", "Runs that are not answered yet", lambda: len(self._worker.open))
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
         owed = "Age of the oldest message to Keptn"
         gauge("outbox_age_seconds", owed, lambda: age(rows.oldest_letter(reader, KEPTN)))

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from app import log
@@ -56,19 +57,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._planning = asyncio.Semaphore(PLANNING_AT_ONCE)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._errands: dict[int, Errand] = {}
+        self.open: dict[int, asyncio.Task[None]] = {}
+        """By number, the runs that are not answered yet."""
+        self.running: dict[int, Errand] = {}
+        """By number, the runs that hold a slot."""
         self._began = self.core.clock.now()
-
-    @property
-    def running(self) -> int:
-        """Runs that hold a slot."""
-        return len(self._errands)
-
-    @property
-    def open(self) -> int:
-        """Runs that are not answered yet."""
-        return len(self._tasks)
 
     def recover(self) -> None:
         """Take up everything the last process left."""
@@ -78,8 +71,8 @@ class Worker:
     def take(self, run_id: int, *, restarted: bool = False) -> None:
         """Drive a run from here to its end."""
         drive = self._drive(run_id, restarted=restarted)
-        self._tasks[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
-        task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
+        self.open[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
+        task.add_done_callback(lambda _: self.open.pop(run_id, None))
 
     async def accept(self, event: Event) -> str:
         """Take an event in, and drive the run that it starts; the verdict of `Lifecycle.accept`."""
@@ -97,9 +90,9 @@ class Worker:
 
     async def refuse(self, run_id: int, reason: str) -> None:
         """Keptn does not want an answer from us: end what runs, close the run."""
-        if errand := self._errands.get(run_id):
+        if errand := self.running.get(run_id):
             await self.runner.cancel(errand, reason)
-        if task := self._tasks.get(run_id):
+        if task := self.open.get(run_id):
             task.cancel()
         await self.core.lifecycle.refuse(run_id, reason)
 
@@ -107,13 +100,12 @@ class Worker:
         """Launch nothing more, and give what runs so many seconds to be answered."""
         self.runner.stopping = True
         deadline = self.core.clock.tick() + seconds
-        while self.core.clock.tick() < deadline and (
-            self._errands or rows.oldest_letter(self.core.ledger.reader, KEPTN) is not None
-        ):
+        owed = partial(rows.oldest_letter, self.core.ledger.reader, KEPTN)
+        while self.core.clock.tick() < deadline and (self.running or owed() is not None):
             await self.core.clock.sleep(0.05)
-        for task in list(self._tasks.values()):
+        for task in list(self.open.values()):
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self.open.values(), return_exceptions=True)
 
     async def _drive(self, run_id: int, *, restarted: bool) -> None:
         run = rows.run(self.core.ledger.reader, run_id)
@@ -160,7 +152,7 @@ class Worker:
             decision = Ignore("unreachable", f"gave up: {error}", log=True)
         await self._enact(run, decision)
 
-    async def _insist(self, ask: Callable[[], Awaitable[Answer]], until: float) -> Answer:
+    async def _insist(self, ask: Callable[[], Awaitable[Answer]], end: float = math.inf) -> Answer:
         """Ask Keptn again and again while it cannot be reached, and no more after a time."""
         failures = 0
         while True:
@@ -168,23 +160,24 @@ class Worker:
                 return await ask()
             except Temporary as error:
                 failures += 1
-                if self.core.clock.tick() > until:
+                if self.core.clock.tick() > end:
                     raise
                 await self.core.clock.sleep(error.after or self.core.clock.backoff(failures))
 
     async def _enact(self, run: Run, decision: Decision) -> None:
-        now, word = self.core.clock.now(), _word(decision)
-        metrics = self.core.metrics
-        metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
-        self.core.tracer.ended("plan", run, run.received, now, decision=word)
+        now, word, metrics = self.core.clock.now(), "planned", self.core.metrics
         if isinstance(decision, Ignore):
-            metrics.ignored.labels(decision.code).inc()
+            word = decision.code
+            metrics.ignored.labels(word).inc()
             await self.core.lifecycle.ignore(run, decision.reason, log=decision.log)
         elif isinstance(decision, Outcome):
-            metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
+            word = decision.reason
+            metrics.answered.labels(decision.status, decision.result, word).inc()
             await self.core.lifecycle.refuse_plan(run, decision)
         else:
             await self.core.lifecycle.plan(run, decision.dump(), answered=decision.answered)
+        metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
+        self.core.tracer.ended("plan", run, run.received, now, decision=word)
 
     async def _was_started(self, run: Run) -> bool:
         """Whether Keptn has a `started` of ours, of which this ledger knows nothing."""
@@ -204,20 +197,17 @@ class Worker:
             place = (run.project, run.context, run.stage)
             if run.state == "planned" and place in self.paused:
                 raise Temporary("its sequence is paused", after=PAUSE_SECONDS)
-            errand = self._errands[run.id] = self.runner.begin(run)
+            errand = self.running[run.id] = self.runner.begin(run)
             try:
                 if restarted and errand.plan.answered:
-                    errand.cancelled = "" if await self._is_open(errand) else CLOSED
+                    still_open = await self._insist(partial(self.api.is_open, errand.event))
+                    errand.cancelled = "" if still_open else CLOSED
                 if errand.cancelled and not errand.done:
                     await self.core.lifecycle.refuse(run.id, CLOSED)
                 else:
                     await self.runner.perform(errand)
             finally:
-                del self._errands[run.id]
-
-    async def _is_open(self, errand: Errand) -> bool:
-        """Asked before a launch that comes late: after a restart, or after waiting for a slot."""
-        return await self._insist(lambda: self.api.is_open(errand.event), math.inf)
+                del self.running[run.id]
 
     async def _give_up(self, run_id: int, reason: str) -> None:
         """Tell of a fault of ours, and close the run."""
@@ -227,10 +217,3 @@ class Worker:
         elif run.state in ("planned", "running"):
             answered = self.runner.begin(run).plan.answered
             await self.core.lifecycle.answer(run, errored("run", reason), answered=answered)
-
-
-def _word(decision: Decision) -> str:
-    """What was decided, in one word for metrics and traces."""
-    if isinstance(decision, Ignore):
-        return decision.code
-    return decision.reason if isinstance(decision, Outcome) else "planned"
