@@ -174,11 +174,14 @@ def _site(settings: Settings) -> Site:
     own = own_namespace(settings)
     namespaces = comma_list(settings.job_namespace) or (own or "default",)
     quantities = {
-        kind: {
-            resource: getattr(settings, f"default_resource_{kind}_{resource}")
-            for resource in ("cpu", "memory")
-        }
-        for kind in ("limits", "requests")
+        "limits": {
+            "cpu": settings.default_resource_limits_cpu,
+            "memory": settings.default_resource_limits_memory,
+        },
+        "requests": {
+            "cpu": settings.default_resource_requests_cpu,
+            "memory": settings.default_resource_requests_memory,
+        },
     }
     file = settings.job_defaults_file
     return Site(
