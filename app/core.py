@@ -6,7 +6,7 @@ Only values are handed around here; each part gets the rest of what it needs by 
 from dataclasses import dataclass, field
 
 from app.clock import Clock
-from app.ledger.store import Ledger
+from app.ledger import Ledger
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.tracing import Tracer

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from app.core import Core
 from app.errors import FirstmateError, Temporary
-from app.ledger import outbox, rows
-from app.ledger.rows import Letter
+from app.ledger import Letter, outbox, rows
 from app.notifiers.channel import Notifier
 from app.outbound import Refused
 from app.senders import Carrier, Lane
@@ -50,9 +49,9 @@ class Courier(Carrier):
         for letter_id, run, due, context in rows.first_notices(reader, self.name, now, WINDOW):
             heads.setdefault(context or run, (due, letter_id))
         waiting = sorted((head, lane) for lane, head in heads.items() if lane not in self._carrying)
-        due_now = [(lane, head[1]) for head, lane in waiting if head[0] <= now]
-        for lane, letter_id in due_now[: min(limit, self._allowance())]:
-            yield lane, rows.letter(reader, letter_id)
+        for (due, letter_id), lane in waiting[: min(limit, self._allowance())]:
+            if due <= now:
+                yield lane, rows.letter(reader, letter_id)
 
     def _allowance(self) -> int:
         """How many may go now; when none may, the channel is left alone until one may."""
@@ -79,19 +78,14 @@ class Courier(Carrier):
                 await self._give_up(what, "id = ?", letter.id)
         else:
             self._failures = 0
-            await self._settle(letter)
+            await self._settle(letter, "done")
             if missed:
                 await self._ledger.write(lambda db: outbox.told(db, self.name, now))
-
-    async def _settle(self, letter: Letter) -> None:
-        now = self._clock.now()
-        self._core.metrics.sent.labels(self.name, letter.kind).inc()
-        await self._ledger.write(lambda db: outbox.settle(db, letter.id, "done", now))
 
     async def _try_later(self, letter: Letter, error: Exception) -> None:
         now, note = self._clock.now(), str(error)
         due = max(self._rest(error), now + self._clock.backoff(letter.attempts + 1))
-        await self._ledger.write(lambda db: outbox.defer(db, letter.id, due, note))
+        await self._change(letter, due=due, note=note, attempts=letter.attempts + 1)
         if letter.written < now - PATIENCE:
             which = "destination = ? AND written < ?"
             await self._give_up(note, which, self.name, now - PATIENCE)

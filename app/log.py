@@ -51,13 +51,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        line = {
-            "time": self.formatTime(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **fields(record),
-        }
+        line = {"time": self.formatTime(record), "level": record.levelname.lower()}
+        line |= {"logger": record.name, "message": record.getMessage(), **fields(record)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

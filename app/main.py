@@ -1,15 +1,15 @@
 """Puts everything together, and nothing else does: from settings to a running service."""
 
 import asyncio
-import functools
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from fastapi import FastAPI
 
 from app import log, pruning, serving
@@ -27,8 +27,7 @@ from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
 from app.keptn.reconcile import Reconciler
 from app.keptn.wanted import Wanted
-from app.ledger import guard, rows
-from app.ledger.store import LedgerFull
+from app.ledger import LedgerFull, guard, rows
 from app.lifecycle import KEPTN
 from app.outbound import Outbound
 from app.plane.house import Plane, PlaneSettings
@@ -54,34 +53,41 @@ class Service:
         engine: Engine | None = None,
     ) -> None:
         reading.check(settings)
+        self.settings, self._clock = settings, clock or Clock()
         self._to_keptn = Outbound(settings.keptn_ca_file, verify=settings.http_ssl_verify)
-        self.settings = settings
-        self._clock = clock = clock or Clock()
-        self._broker = broker_for(settings, clock)
+        self._outbound = Outbound()
+        self._broker = broker_for(settings, self._clock)
         data = settings.data_dir
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         guard.require_local_disk(data)
         self._lock = guard.Lock(data)
-        self._lock.take(build.timestamp(clock.now()))
+        self._lock.take(build.timestamp(self._clock.now()))
         self.door = serving.bind(settings.door_host, settings.port, "the event door")
         ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
         self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
-        self._outbound = Outbound()
-        self.plane = None if settings.connected else self._build_plane(folder or Path(), project)
-        self._api = KeptnApi(self._endpoint(), self._to_keptn)
+        self.token_file = data / reading.TOKEN_FILE
+        self.plane: Plane | None = None
+        endpoint = endpoint_for(settings)
+        if not settings.connected:
+            self.plane, endpoint = self._build_plane(folder or Path(), project)
+        self._api = KeptnApi(endpoint, self._to_keptn)
         self._build_river(engine)
-        self._uniform = uniform_for(settings, self._api, self._river.core)
-        self._stop = asyncio.Event()
-        self._describe()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the service was asked to end."""
-        return self._stop.is_set()
+        self._watch()
+        self.stopping = asyncio.Event()
+        """Set when the service was asked to end."""
+        self.places = {
+            "door": serving.url(self.door),
+            "ops": serving.url(self.ops),
+            "answers": endpoint.events,
+            "api": endpoint.base if self.plane else "",
+            "engine": self._river.engine.name,
+        }
+        """Where everything is, which the commands read from the lock's file."""
+        self._lock.describe(self.places)
 
     def stop(self) -> None:
         """Ask the service to drain and end."""
-        self._stop.set()
+        self.stopping.set()
 
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
@@ -94,14 +100,11 @@ class Service:
         if self._broker:
             loops.append(self._broker.run(self._nats.receive))
         loops.append(self.plane.run() if self.plane else self._uniform.run())
-        servers = [_named(one.run_until_stopped(), "server") for one in listeners]
-        tasks = [_named(one, "loop") for one in loops]
+        servers = [asyncio.create_task(one.run_until_stopped()) for one in listeners]
+        others = [asyncio.create_task(one) for one in (*loops, self.stopping.wait())]
         self._worker.recover()
-        stopped = _named(self._stop.wait(), "stop")
-        done, _ = await asyncio.wait(
-            [*servers, *tasks, stopped], return_when=asyncio.FIRST_COMPLETED
-        )
-        self._stop.set()
+        done, _ = await asyncio.wait([*servers, *others], return_when=asyncio.FIRST_COMPLETED)
+        self.stopping.set()
         if self._broker:
             await self._broker.drain()
         await self._worker.drain(self.settings.drain_seconds)
@@ -110,40 +113,34 @@ class Service:
         for listener in listeners:
             listener.should_exit = True
         await asyncio.gather(*servers, return_exceptions=True)
-        for task in [*tasks, stopped]:
+        for task in others:
             task.cancel()
-        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        await asyncio.gather(*others, return_exceptions=True)
         await self._close()
-        for task in done - {stopped}:
+        for task in done:
             task.result()
 
     def _build_river(self, engine: Engine | None) -> None:
-        settings, clock = self.settings, self._clock
+        settings, api, broker = self.settings, self._api, self._broker
         routes = routes_for(settings, self._outbound)
         self._river = river = River(
-            settings, clock, self._api, announce=routes.announce, engine=engine
+            settings, self._clock, api, announce=routes.announce, engine=engine
         )
-        slots = settings.slots(river.engine.name)
-        self._worker = Worker(river.core, self._api, river.planner, river.runner, slots=slots)
-        publish = self._broker.publish if self._broker else None
-        channel = KeptnChannel(self._api, river.core, self._worker.refuse, publish)
-        self._sender = Sender(channel, river.core)
-        self._couriers = Couriers(routes.refreshed, river.core)
-        self._look_out()
-        river.lifecycle.wake = self._wake
-        self._watch()
-
-    def _look_out(self) -> None:
-        """What Keptn is asked for by itself, whichever door the events come through."""
-        polls, tasks = self.settings.polls, comma_list(self.settings.keptn_tasks)
-        core, worker = self._river.core, self._worker
-        wanted = Wanted(self._api, core, tasks, polls=polls or bool(self._broker))
-        reconciler = Reconciler(self._api, core, worker)
+        core, slots = river.core, asyncio.Semaphore(settings.slots(river.engine.name))
+        self._worker = worker = Worker(core, api, river.planner, river.runner, slots)
+        channel = KeptnChannel(api, core, worker.refuse, broker.publish if broker else None)
+        self._sender = Sender(channel, core)
+        self._couriers = Couriers(routes.refreshed, core)
+        polls, tasks = settings.polls, comma_list(settings.keptn_tasks)
+        wanted = Wanted(api, core, tasks, polls=polls or bool(broker))
+        reconciler = Reconciler(api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
         self._nats = NatsDoor(core, worker.accept, reconciler.check)
-        if self._broker:
-            self._broker.missed = self._poll.compare_all
-        self._observer = Observer(self._api, core, wanted, worker.accept, self._poll.wake)
+        if broker:
+            broker.missed = self._poll.compare_all
+        self._observer = Observer(api, core, wanted, worker.accept, self._poll.wake)
+        self._uniform = uniform_for(settings, api, core)
+        core.lifecycle.wake = self._wake
 
     def _wake(self) -> None:
         self._sender.wake()
@@ -158,30 +155,30 @@ class Service:
         def age(since: float | None) -> float:
             return max(0.0, now() - since) if since else 0.0
 
-        gauge = self._river.metrics.gauge
+        gauge = self._river.core.metrics.gauge
         if broker := self._broker:
             gauge("nats_connected", "1: events come over NATS", lambda: broker.connected)
-        gauge("running", "Runs that hold a slot", lambda: self._worker.running)
-        gauge("open", "Runs that are not answered yet", lambda: self._worker.open)
+        gauge("running", "Runs that hold a slot", lambda: len(self._worker.running))
+        gauge("open", "Runs that are not answered yet", lambda: len(self._worker.open))
         gauge("queue_age_seconds", "Wait of the longest", lambda: age(rows.oldest_waiting(reader)))
-        owed = functools.partial(rows.oldest_letter, reader, KEPTN)
-        gauge("outbox_age_seconds", "Age of the oldest message to Keptn", lambda: age(owed()))
+        owed = "Age of the oldest message to Keptn"
+        gauge("outbox_age_seconds", owed, lambda: age(rows.oldest_letter(reader, KEPTN)))
 
     def _applications(self) -> list[tuple[FastAPI, Any]]:
         settings = self.settings
         door = Door(
             self._worker.accept,
-            self._river.metrics,
+            self._river.core.metrics,
             settings.door_token.get_secret_value(),
             loopback=reading.is_loopback(settings.door_host),
         )
-        second = ops.create(self._river.metrics, self._obstacle, self._notes)
+        second = ops.create(self._river.core.metrics, self._obstacle, self._notes)
         served = [(door.app(settings.max_event_bytes), self.door), (second, self.ops)]
         return served + ([(self.plane.app, self._plane_socket)] if self.plane else [])
 
     async def _obstacle(self) -> str:
         """Why no event can be accepted now; empty when it can."""
-        if self.stopping:
+        if self.stopping.is_set():
             return "stopping"
         try:
             await self._river.ledger.write(lambda _: None, urgent=False)
@@ -194,41 +191,23 @@ class Service:
         tls = {} if self.settings.http_ssl_verify else {"tls": reading.UNVERIFIED}
         return tls | {f"uniform {name}": why for name, why in self._uniform.faults.items()}
 
-    def _build_plane(self, folder: Path, project: str) -> Plane:
-        settings = self.settings
+    def _build_plane(self, folder: Path, project: str) -> tuple[Plane, Endpoint]:
+        """Our own plane, and how answers go back to it."""
+        settings, token = self.settings, serving.token(self.token_file)
         self._plane_socket = serving.bind("127.0.0.1", settings.plane_port, "the control plane")
         plane = PlaneSettings(
             folder=folder,
             project=project,
             data_dir=settings.data_dir,
-            token=serving.token(settings.data_dir / reading.TOKEN_FILE),
+            token=token,
             door_url=serving.url(self.door),
             door_token=settings.door_token.get_secret_value(),
             start_timeout=settings.start_timeout,
             keep_seconds=settings.keep_runs_days * DAY,
         )
-        return Plane(plane, self._clock)
-
-    def _endpoint(self) -> Endpoint:
-        """How answers go back: to our own plane, if there is one."""
-        settings = self.settings
-        if self.plane:
-            base = f"{serving.url(self._plane_socket)}/api"
-            secret = serving.token(settings.data_dir / reading.TOKEN_FILE)
-            return Endpoint(base, f"{base}/v1/event", final=True, token=lambda: secret)
-        return endpoint_for(settings)
-
-    def _describe(self) -> None:
-        """Tell the commands, through the lock's file, where everything is."""
-        self.places = {
-            "door": serving.url(self.door),
-            "ops": serving.url(self.ops),
-            "answers": self._api.endpoint.events,
-            "api": self._api.endpoint.base if self.plane else "",
-            "engine": self._river.engine.name,
-        }
-        self.token_file = self.settings.data_dir / reading.TOKEN_FILE
-        self._lock.describe(self.places)
+        base = f"{serving.url(self._plane_socket)}/api"
+        endpoint = Endpoint(base, f"{base}/v1/event", final=True, token=lambda: token)
+        return Plane(plane, self._clock), endpoint
 
     async def _close(self) -> None:
         await self._river.close()
@@ -255,23 +234,15 @@ def serve(settings: Settings, folder: Path, project: str, greet: Callable[[Servi
         greet(service)
         await service.run()
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - there is none for every Python
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _heed_signals(service: Service) -> None:
     """The first signal drains, the second ends at once; jobs stay with their supervisor."""
 
     def heed() -> None:
-        if service.stopping:
+        if service.stopping.is_set():
             os._exit(130)
         print("draining; once more to end at once", file=sys.stderr)  # noqa: T201 - to the operator
         service.stop()
@@ -293,7 +264,3 @@ def routes_for(settings: Settings, outbound: Outbound) -> Routes:
     """Who is told of what, by ROUTES_FILE and FORWARD_URL."""
     given = (settings.routes_file, settings.forward_url, settings.bridge_url)
     return Routes(Terms(*given, environ=os.environ), outbound)
-
-
-def _named(work: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
-    return asyncio.create_task(work, name=name)

@@ -12,8 +12,7 @@ from typing import Any
 import re2
 
 from app.errors import Permanent
-from app.events.build import Outcome
-from app.events.parse import Event
+from app.events import Event, Outcome
 
 MASK = "***"
 

@@ -1,7 +1,6 @@
 """What Prometheus may ask; one object of counters for one service. Nothing is measured here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -29,9 +28,8 @@ class Metrics:
         self.dead = count("dead_letters", "Messages that were given up", ["destination"])
         self.doubtful = count("doubtful", "Messages whose arrival could not be asked for", ["kind"])
         self.task_seconds = measure("task_seconds", "Launch to end of a task", buckets=TASK_BUCKETS)
-        self.plan_seconds = measure(
-            "plan_seconds", "Acceptance to decision: plan, or why nothing is run", ["decision"]
-        )
+        decided = "Acceptance to decision: plan, or why nothing is run"
+        self.plan_seconds = measure("plan_seconds", decided, ["decision"])
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody asks for it."""
@@ -41,25 +39,16 @@ class Metrics:
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         """Figures by the values of a label, read when somebody asks for them."""
-        self._registry.register(_Labelled(f"{NAMESPACE}_{name}", help_text, label, read))
+
+        class Figures(Collector):
+            def collect(self) -> list[GaugeMetricFamily]:
+                family = GaugeMetricFamily(f"{NAMESPACE}_{name}", help_text, labels=[label])
+                for value, figure in read().items():
+                    family.add_metric([value], figure)
+                return [family]
+
+        self._registry.register(Figures())
 
     def render(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
-
-
-@dataclass(frozen=True)
-class _Labelled(Collector):
-    """A gauge whose values of the label are not known beforehand."""
-
-    name: str
-    help_text: str
-    label: str
-    read: Callable[[], Mapping[str, float]]
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        """What the registry asks for."""
-        family = GaugeMetricFamily(self.name, self.help_text, labels=[self.label])
-        for value, figure in self.read().items():
-            family.add_metric([value], figure)
-        return [family]

@@ -5,20 +5,18 @@ Planning reads; it changes no run, launches nothing, and never waits for a slot.
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from app.clock import Clock
 from app.document.typed import FileError
 from app.errors import Temporary
-from app.events import parse
-from app.events.build import Outcome, errored
-from app.events.parse import Event
+from app.events import Event, Outcome, errored, parse
 from app.jobconfig.env import event_map
 from app.jobconfig.match import matching, name_matches
 from app.jobconfig.read import JobConfig, read, readable_event_names
 from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
-from app.ledger.rows import Run
+from app.ledger import Run
 from app.outbound import Refused
 from app.policy.in_force import Policy
 from app.policy.rules import Terms
@@ -85,22 +83,15 @@ class Keptn(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class Planner:
     """Decides; asks Keptn for what it needs to know."""
 
-    def __init__(
-        self,
-        api: Keptn,
-        resources: Source,
-        clock: Clock,
-        owned_tasks: Collection[str],
-        policy: Policy | None = None,
-    ) -> None:
-        self._api = api
-        self._resources = resources
-        self._clock = clock
-        self._owned = owned_tasks
-        self._policy = policy or Policy(Terms())
+    api: Keptn
+    resources: Source
+    clock: Clock
+    owned_tasks: Collection[str]
+    policy: Policy = field(default_factory=lambda: Policy(Terms()))
 
     async def decide(self, run: Run, *, ask_first: bool) -> Decision:
         """What to do about a run.
@@ -113,9 +104,9 @@ class Planner:
         return decision if event.task else _unanswered(decision)
 
     async def _decide(self, run: Run, event: Event, *, ask_first: bool) -> Decision:
-        ask_first |= self._clock.now() - run.happened > LATE_SECONDS
+        ask_first |= self.clock.now() - run.happened > LATE_SECONDS
         try:
-            if event.task and ask_first and not await self._api.is_open(event):
+            if event.task and ask_first and not await self.api.is_open(event):
                 return Ignore("closed", CLOSED)
             resource = await self._find_config(event)
         except Refused as error:
@@ -132,7 +123,7 @@ class Planner:
 
     def _permitted(self, plan: Plan, config: JobConfig, run: Run) -> Decision:
         """The plan, if the operator's policy lets all of it pass: no half of it is ever run."""
-        ruling = self._policy.ruling((config.actions[one] for one in plan.actions), run.project)
+        ruling = self.policy.ruling((config.actions[one] for one in plan.actions), run.project)
         if not ruling.refusals:
             return replace(plan, policy=ruling.version)
         if plan.answered:
@@ -142,7 +133,7 @@ class Planner:
     async def _find_config(self, event: Event) -> Resource | None:
         """The first level that has a config decides; only a clear "not there" leads to the next."""
         for level in SCOPES:
-            found = await self._resources.read(event, CONFIG_RESOURCE, level, event.gitcommitid)
+            found = await self.resources.read(event, CONFIG_RESOURCE, level, event.gitcommitid)
             if found is not None:
                 return found
         return None
@@ -150,7 +141,7 @@ class Planner:
     def _broken(self, event: Event, resource: Resource, error: FileError) -> Decision:
         """A config that cannot be read is ours to answer only if the event was meant for it."""
         ours = any(name_matches(name, event.type) for name in readable_event_names(resource.text))
-        owned = "*" in self._owned or event.task in self._owned
+        owned = "*" in self.owned_tasks or event.task in self.owned_tasks
         if ours or owned:
             return errored("config", f"the job config cannot be used: {error}")
         return Ignore("broken config", f"the job config cannot be used: {error}", log=True)

@@ -8,11 +8,9 @@ import functools
 
 from app.clock import Clock
 from app.engines.contract import Engine
-from app.ledger import outbox
-from app.ledger.store import Ledger, LedgerFull
+from app.ledger import Ledger, LedgerFull, outbox
 
 PAUSE_SECONDS = 3600.0
-AT_ONCE = 500
 
 
 async def run(ledger: Ledger, engine: Engine, clock: Clock, runs: float, ids: float) -> None:
@@ -20,11 +18,8 @@ async def run(ledger: Ledger, engine: Engine, clock: Clock, runs: float, ids: fl
     while True:
         now, keys = clock.now(), list[str]()
         with contextlib.suppress(LedgerFull):  # then there is nothing to be done but wait
-            keys = await ledger.write(
-                functools.partial(
-                    outbox.prune, runs_before=now - runs, seen_before=now - ids, limit=AT_ONCE
-                )
-            )
+            forget = functools.partial(outbox.prune, runs_before=now - runs, seen_before=now - ids)
+            keys = await ledger.write(forget)
         for key in keys:
             engine.forget(key)
         await clock.sleep(1.0 if keys else PAUSE_SECONDS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from app.engines.contract import RESULT_BYTES, Ended, Output
-from app.events.build import Outcome, Result, Status, errored
+from app.events import Outcome, Result, Status, errored
 from app.jobconfig.schema import Logs, OnFailure, Task
 
 TAIL_CHARACTERS = 40 * 1024

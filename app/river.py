@@ -23,7 +23,7 @@ from app.jobconfig import schema
 from app.keptn.api import KeptnApi
 from app.keptn.registration import Uniform
 from app.keptn.resources import Patient, Resources, Source
-from app.ledger.store import Ledger
+from app.ledger import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
 from app.planning import Keptn, Planner
@@ -61,30 +61,25 @@ class River:
         announce: Announce = lambda _: (),
         engine: Engine | None = None,
     ) -> None:
-        masks, policy = masking.read(settings.mask_patterns_file), policy_for(settings)
-        self.ledger = Ledger(settings.data_dir)
-        self.lifecycle = Lifecycle(self.ledger, clock, settings.source, announce)
-        self.lifecycle.masks = masks
-        self.metrics, self._tracer = Metrics(), tracer_for(settings)
-        self.core = Core(
-            self.ledger, self.lifecycle, clock, self.metrics, settings.source, self._tracer
-        )
+        policy, masks = policy_for(settings), masking.read(settings.mask_patterns_file)
+        self.ledger, metrics, tracer = Ledger(settings.data_dir), Metrics(), tracer_for(settings)
+        self.lifecycle = Lifecycle(self.ledger, clock, settings.source, announce, masks)
+        self.core = Core(self.ledger, self.lifecycle, clock, metrics, settings.source, tracer)
         self.engine = engine or engine_for(settings, clock)
-        self.metrics.gauges("engine", "Where tasks run", "name", lambda: {self.engine.name: 1})
-        resources = Resources(captain, clock, lambda how: self.metrics.reads.labels(how).inc())
+        metrics.gauges("engine", "Where tasks run", "name", lambda: {self.engine.name: 1})
+        old_policy = "1: an older POLICY_FILE is in force"
+        metrics.gauge("policy_fault", old_policy, lambda: bool(policy.fault))
+        resources = Resources(captain, clock, lambda how: metrics.reads.labels(how).inc())
         secrets = None if self.engine.has_secrets else Secrets(settings.secrets_path)
         supplies = Supplies(Patient(resources, clock), secrets)
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)
         self.runner = Runner(self.engine, self.core, supplies, defaults)
-        self.metrics.gauge(
-            "policy_fault", "1: an older POLICY_FILE is in force", lambda: bool(policy.fault)
-        )
         self.planner = Planner(captain, resources, clock, settings.owned, policy)
 
     async def close(self) -> None:
         """Let go; what runs goes on."""
         await self.engine.close()
-        await asyncio.to_thread(self._tracer.close)
+        await asyncio.to_thread(self.core.tracer.close)
         self.ledger.close()
 
 
@@ -206,9 +201,11 @@ def uniform_for(settings: Settings, api: KeptnApi, core: Core) -> Uniform:
     registers = settings.connected and not settings.keptn_distributor_url
     core.lifecycle.logs_errors = registers
     names = comma_list(settings.uniform_names) or (settings.full_deployment_name,)
-    pod = {"podname": settings.hostname or socket.gethostname()}
-    pod |= {"namespace": own_namespace(settings) or "default"}
-    pod |= {"deploymentname": settings.full_deployment_name}
+    pod = {
+        "podname": settings.hostname or socket.gethostname(),
+        "namespace": own_namespace(settings) or "default",
+        "deploymentname": settings.full_deployment_name,
+    }
     return Uniform(api, core, names, comma_list(settings.keptn_tasks) or ("*",), pod, registers)
 
 

@@ -15,9 +15,7 @@ from app.document.tree import Node, Problem, child, items
 from app.document.typed import Parsed, loaded, validated
 from app.document.watched import Watched
 from app.errors import Permanent
-from app.events import parse
-from app.events.build import Message
-from app.events.parse import Event
+from app.events import Event, Message, parse
 from app.notifiers import KINDS, notice, template, webhook
 from app.notifiers.channel import Address, Channel, Globs, Notifier, Route, RoutesFile
 from app.notifiers.notice import Notice
@@ -48,15 +46,11 @@ class Routes:
     """
 
     def __init__(self, terms: Terms, outbound: Outbound) -> None:
-        self._terms = terms
-        self._outbound = outbound
-        self._file = Watched("ROUTES_FILE", terms.file, self._load) if terms.file else None
-        self._without_file = self._made(RoutesFile())
-
-    @property
-    def _now(self) -> Made:
-        """What was last seen; replaced as a whole, for `announce` runs in another thread."""
-        return self._file.value if self._file else self._without_file
+        self._terms, self._outbound = terms, outbound
+        made = self._made(RoutesFile())
+        file = Watched("ROUTES_FILE", terms.file, self._load) if terms.file else None
+        self._look = file.refreshed if file else lambda: made
+        self._now = self._look()  # replaced as a whole, for `announce` runs in another thread
 
     @property
     def notifiers(self) -> Mapping[str, Notifier]:
@@ -65,8 +59,7 @@ class Routes:
 
     def refreshed(self) -> Mapping[str, Notifier]:
         """The channels after a look at the file; a broken one is told, and not used."""
-        if self._file:
-            self._file.refreshed()
+        self._now = self._look()
         return self.notifiers
 
     def announce(self, told: Event | Message) -> list[tuple[str, str]]:

@@ -7,19 +7,16 @@ When a run may start, and how many at a time, is decided in `app.worker`; what a
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from app.core import Core
 from app.engines.contract import Ended, Engine, Origin
 from app.errors import Permanent
-from app.events import parse
-from app.events.build import Outcome, Status, errored, timestamp
-from app.events.parse import Event
+from app.events import Event, Outcome, Status, build, errored, parse
 from app.jobconfig.read import Action, JobConfig, Task
-from app.ledger import rows
-from app.ledger.rows import Run, TaskRow
+from app.ledger import Run, TaskRow, rows
 from app.naming import Place, launch_key
 from app.planning import Plan
 from app.results import BADNESS, Defaults, Limit, judge
@@ -57,24 +54,19 @@ class Errand:
     cancelled: str = ""
 
 
+@dataclass(eq=False)
 class Runner:
-    """Does plans on an engine."""
+    """Does plans on an engine; nothing new is launched while it is `stopping`."""
 
-    def __init__(
-        self, engine: Engine, core: Core, supplies: Supplies, defaults: Defaults | None = None
-    ) -> None:
-        self._engine = engine
-        self._core = core
-        self._supplies = supplies
-        self._defaults = defaults or Defaults()
-        self._ledger = core.ledger
-        self._lifecycle = core.lifecycle
-        self._clock = core.clock
-        self.stopping = False
+    engine: Engine
+    core: Core
+    supplies: Supplies
+    defaults: Defaults = field(default_factory=Defaults)
+    stopping: bool = False
 
     def begin(self, run: Run) -> Errand:
         """Take up a run where the ledger left it."""
-        done = {row.place: row for row in rows.tasks(self._ledger.reader, run.id)}
+        done = {row.place: row for row in rows.tasks(self.core.ledger.reader, run.id)}
         plan = Plan.load(run.plan or "")
         return Errand(run, plan, parse.restore(run.event), plan.read(), done)
 
@@ -84,34 +76,32 @@ class Runner:
         Raises:
             Stopping: the service ends; what was launched goes on.
         """
-        config = errand.config
-        outcomes = {
-            index: await self._act(errand, index, config.actions[index])
-            for index in errand.plan.actions
-        }
+        config, outcomes = errand.config, dict[int, Outcome]()
+        for index in errand.plan.actions:
+            outcomes[index] = await self._act(errand, index, config.actions[index])
         counted = [index for index in outcomes if not config.actions[index].silent] or [*outcomes]
         outcome = worst([outcomes[index] for index in counted])
         notes = self._notes(config, errand.plan.actions)
         data = {**_times(errand, counted), **outcome.data}
         outcome = replace(outcome, message=outcome.message + notes, data=data)
-        await self._lifecycle.answer(errand.run, outcome, answered=errand.plan.answered)
-        self._core.metrics.answered.labels(outcome.status, outcome.result, outcome.reason).inc()
+        await self.core.lifecycle.answer(errand.run, outcome, answered=errand.plan.answered)
+        self.core.metrics.answered.labels(outcome.status, outcome.result, outcome.reason).inc()
         self._trace("run", errand.run, errand.run.received, outcome)
         for row in errand.done.values():
-            self._engine.clear(row.key)
+            self.engine.clear(row.key)
 
     async def cancel(self, errand: Errand, reason: str) -> None:
         """End what runs for it, and launch nothing more."""
         errand.cancelled = reason
         if errand.current:
-            await self._engine.cancel(errand.current)
+            await self.engine.cancel(errand.current)
 
     async def _act(self, errand: Errand, index: int, action: Action) -> Outcome:
         """One action: its tasks in order, up to the first that fails."""
         ended: list[Outcome] = []
         for number, task in enumerate(action.tasks):
             place = Place(index, number)
-            ended.append(await self._do(errand, place, self._defaults.fill(task)))
+            ended.append(await self._do(errand, place, self.defaults.fill(task)))
             if ended[-1].result == "fail":
                 break
         return worst(ended)
@@ -133,19 +123,19 @@ class Runner:
         if place in errand.done:
             return True
         first, last = (errand.done[place._replace(attempt=n)] for n in (0, place.attempt - 1))
-        now, whole = self._clock.now(), task.active_deadline_seconds
+        now, whole = self.core.clock.now(), task.active_deadline_seconds
         pause = min(FIRST_PAUSE * 2.0 ** (place.attempt - 1), LONGEST_PAUSE)
         due = (last.ended or now) + pause
         if whole is not None and due - first.launched >= whole:
             return False
         words = f"Task '{task.name}' is tried again, because it ended: {reason}"
-        await self._lifecycle.tell(errand.run, words)
-        until = self._clock.tick() + min(pause, due - now)  # whatever becomes of the wall clock
-        while (left := until - self._clock.tick()) > 0 and not errand.cancelled:
+        await self.core.lifecycle.tell(errand.run, words)
+        until = self.core.clock.tick() + min(pause, due - now)  # whatever becomes of the wall clock
+        while (left := until - self.core.clock.tick()) > 0 and not errand.cancelled:
             if self.stopping:
                 raise Stopping
-            await self._clock.sleep(min(left, 1.0))
-        self._core.metrics.retried.labels(reason).inc()
+            await self.core.clock.sleep(min(left, 1.0))
+        self.core.metrics.retried.labels(reason).inc()
         return True
 
     async def _attempt(self, errand: Errand, place: Place, task: Task) -> Outcome:
@@ -164,7 +154,7 @@ class Runner:
             outcome = await self._launch(errand, place, task)
         errand.current = ""
         if row := errand.done.get(place):
-            errand.done[place] = await self._lifecycle.end_task(row, outcome)
+            errand.done[place] = await self.core.lifecycle.end_task(row, outcome)
             self._trace("task", errand.run, row.launched, outcome, task=task.name)
         return outcome
 
@@ -173,38 +163,38 @@ class Runner:
         try:
             # May take minutes while Keptn is away; a restart meanwhile begins it anew.
             origin = _origin(errand, place, task)
-            work = await image.work(task, errand.event, origin, self._supplies)
+            work = await image.work(task, errand.event, origin, self.supplies)
             if self.stopping:
                 raise Stopping
             if errand.cancelled:
                 return _cancelled(task, errand)
-            row = await self._lifecycle.launch(errand.run, place, key, task.name)
+            row = await self.core.lifecycle.launch(errand.run, place, key, task.name)
             errand.done[place] = row
             if row.launched - errand.run.received > LONG_SECONDS:
-                await self._lifecycle.tell(errand.run, f"Task '{task.name}' was launched")
-            begun, limit = self._clock.tick(), _limit(errand, row, task)
-            ended = await self._engine.launch(key, replace(work, deadline=limit.seconds))
+                await self.core.lifecycle.tell(errand.run, f"Task '{task.name}' was launched")
+            begun, limit = self.core.clock.tick(), _limit(errand, row, task)
+            ended = await self.engine.launch(key, replace(work, deadline=limit.seconds))
         except Permanent as error:
             return errored("config", f"Task '{task.name}' cannot run: {error}\n\n")
-        self._core.metrics.task_seconds.observe(self._clock.tick() - begun)
-        return judge(task, ended, self._engine.logs(key), limit)
+        self.core.metrics.task_seconds.observe(self.core.clock.tick() - begun)
+        return judge(task, ended, self.engine.logs(key), limit)
 
     async def _rejoin(self, errand: Errand, row: TaskRow, task: Task) -> Outcome:
         """Wait for an attempt of an earlier process; to launch it again is out of the question."""
-        ended = await self._engine.attach(row.key)
+        ended = await self.engine.attach(row.key)
         lost = Ended(None, "interrupted", "a restart found nothing of it; it is not run twice")
-        output, limit = self._engine.logs(row.key), _limit(errand, row, task)
+        output, limit = self.engine.logs(row.key), _limit(errand, row, task)
         return judge(task, ended or lost, output, limit)
 
     def _trace(self, name: str, run: Run, began: float, outcome: Outcome, **more: str) -> None:
         words = {"status": outcome.status, "result": outcome.result, "reason": outcome.reason}
-        self._core.tracer.ended(name, run, began, self._clock.now(), **more, **words)
+        self.core.tracer.ended(name, run, began, self.core.clock.now(), **more, **words)
 
     def _notes(self, config: JobConfig, actions: tuple[int, ...]) -> str:
         """What else the author of the file should hear of."""
         tasks = [task for index in actions for task in config.actions[index].tasks]
         used = [task.model_dump(by_alias=True, exclude_unset=True) for task in tasks]
-        unheeded = sorted({*chain.from_iterable(map(_keys, used))} & self._engine.without_effect)
+        unheeded = sorted({*chain.from_iterable(map(_keys, used))} & self.engine.without_effect)
         note = f"Without effect on this engine: {', '.join(unheeded)}\n" if unheeded else ""
         old = f"The job config has an old format, {config.upgraded}\n" if config.upgraded else ""
         return note + old
@@ -253,21 +243,15 @@ def _times(errand: Errand, actions: list[int]) -> dict[str, str]:
     if errand.event.task != "test" or not rows:
         return {}
     begun, ended = (row.launched for row in rows), (row.ended or row.launched for row in rows)
-    return {"start": timestamp(min(begun)), "end": timestamp(max(ended))}
+    return {"start": build.timestamp(min(begun)), "end": build.timestamp(max(ended))}
 
 
 def _origin(errand: Errand, place: Place, task: Task) -> Origin:
     event, plan = errand.event, errand.plan
     digest = hashlib.sha1(plan.config.encode(), usedforsecurity=False).hexdigest()
-    action = errand.config.actions[place.action].name
-    return Origin(
-        event.shkeptncontext,
-        event.id,
-        plan.commit,
-        digest,
-        (place.action, action),
-        (place.task, task.name),
-    )
+    action = errand.config.actions[place.action]
+    names = (place.action, action.name), (place.task, task.name)
+    return Origin(event.shkeptncontext, event.id, plan.commit, digest, *names)
 
 
 def _limit(errand: Errand, row: TaskRow, task: Task) -> Limit:

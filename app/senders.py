@@ -11,8 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from app import boundaries, log
 from app.core import Core
 from app.errors import Permanent, Temporary
-from app.ledger import outbox, rows
-from app.ledger.rows import Letter
+from app.ledger import Letter, outbox, rows
 from app.outbound import NotSent, Refused, Unclear
 
 SETTLE_SECONDS = 2.0
@@ -62,13 +61,10 @@ class Carrier(abc.ABC):
 
     def __init__(self, name: str, core: Core, in_flight: int) -> None:
         self.name = name
-        self._core = core
-        self._ledger = core.ledger
-        self._clock = core.clock
-        self._in_flight = in_flight
+        self._core, self._in_flight = core, in_flight
+        self._ledger, self._clock = core.ledger, core.clock
         self._carrying: dict[Lane, asyncio.Task[None]] = {}
-        self._failures = 0
-        self._resting_until = self._not_before = 0.0
+        self._failures, self._resting_until, self._not_before = 0, 0.0, 0.0
         self._woken = asyncio.Event()
 
     @abc.abstractmethod
@@ -137,6 +133,18 @@ class Carrier(abc.ABC):
             del self._carrying[lane]
             self._woken.set()
 
+    async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
+        """Close the letter, or, accepted without proof, look again after a while."""
+        now = self._clock.now()
+        again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
+        if state == "done":
+            self._core.metrics.sent.labels(self.name, letter.kind).inc()
+        await self._change(letter, state=state, sent=now, due=now + again, note=note)
+
+    async def _change(self, letter: Letter, **columns: object) -> bool:
+        """Note it in the ledger; False when nothing is to be done with the letter any more."""
+        return await self._ledger.write(lambda db: outbox.change(db, letter.id, **columns))
+
     def _rest(self, error: Exception) -> float:
         """The destination fails: leave it alone for a while; until when."""
         now = self._clock.tick()
@@ -173,9 +181,10 @@ class Sender(Carrier):
             return
         now = self._clock.now()
         if letter.state == "sent":  # it queues up again, so that only one lane ever sends
-            await self._ledger.write(lambda db: outbox.put_back(db, letter.id, now, "lost"))
+            await self._change(letter, state="ready", due=now, note="lost")
             return
-        if not await self._ledger.write(lambda db: outbox.intend(db, letter.id, now)):
+        intent = {"state": "sending", "attempts": letter.attempts + 1, "sent": now}
+        if not await self._change(letter, **intent):  # from here on it may have arrived
             return
         try:
             proven = await self._send(letter)
@@ -201,7 +210,10 @@ class Sender(Carrier):
 
         With a letter that was accepted without proof, all such letters of its run are looked up.
         """
-        alike = [letter] if letter.state == "sending" else self._unconfirmed(letter.run)
+        alike = [letter]
+        if letter.state == "sent":
+            others = rows.letters(self._ledger.reader, letter.run)
+            alike = [one for one in others if (one.destination, one.state) == (self.name, "sent")]
         try:
             arrived = await self._channel.arrived(alike)
         except Temporary as error:
@@ -221,10 +233,6 @@ class Sender(Carrier):
             return False
         return True
 
-    def _unconfirmed(self, run_id: int) -> list[Letter]:
-        letters = rows.letters(self._ledger.reader, run_id)
-        return [one for one in letters if (one.destination, one.state) == (self.name, "sent")]
-
     async def _doubt(self, letter: Letter) -> bool:
         """Nobody can tell: what was accepted is left at that, all else goes again."""
         accepted = letter.state == "sent"
@@ -241,24 +249,14 @@ class Sender(Carrier):
         try:
             wanted = await self._channel.wants(letter)
         except Temporary as error:
-            if letter.state == "ready":
-                await self._wait_for_destination(letter, error)
-            else:
-                await self._leave_open(letter, error)
+            fresh = letter.state == "ready"
+            await (self._wait_for_destination if fresh else self._leave_open)(letter, error)
             return False
         if not wanted:
             reason = "Keptn no longer waits for an answer"
             await self._settle(letter, "dropped", reason)
             await self._channel.turned_down(letter, reason)
         return wanted
-
-    async def _settle(self, letter: Letter, state: str, note: str = "") -> None:
-        """Close the letter, or, accepted without proof, look again after a while."""
-        now = self._clock.now()
-        again = min(SETTLE_SECONDS * (1 + letter.attempts), self._clock.longest_delay)
-        if state == "done":
-            self._core.metrics.sent.labels(self.name, letter.kind).inc()
-        await self._ledger.write(lambda db: outbox.settle(db, letter.id, state, now, note, again))
 
     async def _turn_down(self, letter: Letter, error: Refused) -> None:
         """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
@@ -270,15 +268,13 @@ class Sender(Carrier):
         await self._channel.turned_down(letter, str(error))
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
-        due, note = self._rest(error), str(error)
-        await self._ledger.write(lambda db: outbox.put_back(db, letter.id, due, note))
+        """It surely did not arrive, and goes again when the destination is well."""
+        await self._change(letter, state="ready", due=self._rest(error), note=str(error))
 
-    async def _leave_open(
-        self, letter: Letter, error: Temporary, *, sent: float | None = None
-    ) -> None:
+    async def _leave_open(self, letter: Letter, error: Temporary, **sent: float) -> None:
+        """It may have arrived, which is asked for later; `sent`: when it left, if just now."""
         pause = error.after or self._clock.backoff(letter.attempts + 1)
-        due, note = self._clock.now() + pause, str(error)
-        await self._ledger.write(lambda db: outbox.leave_open(db, letter.id, due, note, sent))
+        await self._change(letter, due=self._clock.now() + pause, note=str(error), **sent)
 
     def _age(self, letter: Letter) -> float:
         """Seconds since the letter was last on its way."""

@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -15,21 +16,16 @@ from fastapi import FastAPI
 
 from app.errors import Permanent
 
+_Quiet = partial(
+    uvicorn.Config, log_config=None, access_log=False, lifespan="off", server_header=False
+)
+
 
 class Listener(uvicorn.Server):
     """One application on one bound socket."""
 
     def __init__(self, app: FastAPI, bound: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        super().__init__(_Quiet(app, timeout_graceful_shutdown=5))
         self._bound = bound
 
     async def run_until_stopped(self) -> None:

@@ -7,9 +7,9 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Permanent
@@ -18,23 +18,40 @@ from app.jobconfig.schema import Logs, OnFailure
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 """The embedded plane's token, in DATA_DIR."""
 
-_URLS = (
-    *("keptn_distributor_url", "keptn_api_endpoint", "forward_url", "bridge_url"),
-    "kubernetes_api_url",
-)
 UNVERIFIED = "anybody may pose as Keptn: HTTP_SSL_VERIFY is false; KEPTN_CA_FILE can name its CA"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def _like(pattern: str, example: str) -> AfterValidator:
+    """Takes nothing, or what begins as the pattern says."""
+
+    def check(value: str | SecretStr) -> str | SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text and not re.match(pattern, text):
+            raise ValueError(f"must be a {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+Url = Annotated[
+    str,
+    _like(r"https?://[^/\s]+", "URL such as http://host:port/path"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+Brokers = Annotated[
+    SecretStr, _like(r"[\s,]*((nats|tls)://[^/\s,]+([\s,]+|$))+$", "URL such as nats://host:4222")
+]
+Duration = Annotated[
+    str, _like(r"((\d+(\.\d+)?)(h|ms|m|s))+$", "duration such as 10m, 90s or 1h30m")
+]
 
 
 class Settings(BaseSettings):
     """What the operator decides."""
 
     model_config = SettingsConfigDict(
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        extra="ignore",
-        env_ignore_empty=True,
+        frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
     port: int = Field(8080, ge=0, le=65535)
@@ -49,11 +66,11 @@ class Settings(BaseSettings):
     """Address of the second port. Empty: all addresses in a cluster, else loopback."""
     plane_port: int = Field(8088, ge=0, le=65535)
     """Port of the embedded control plane, on loopback. 0 takes a free one, which is printed."""
-    data_dir: Path = Path("~/.local/share/firstmate")
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Path("~/.local/share/firstmate")
     """Folder of all state. The commands read it too. One service a folder, on a local disk."""
-    keptn_distributor_url: str = ""
+    keptn_distributor_url: Url = ""
     """Base URL of a Keptn distributor (`http://localhost:8081`): answers, look-ups, resources."""
-    keptn_api_endpoint: str = ""
+    keptn_api_endpoint: Url = ""
     """URL of a Keptn API, ending in `/api`. With both URLs set, the API sends and looks up."""
     keptn_api_token: SecretStr = SecretStr("")
     """Token for KEPTN_API_ENDPOINT."""
@@ -69,7 +86,7 @@ class Settings(BaseSettings):
     FULL_DEPLOYMENT_NAME. With KEPTN_DISTRIBUTOR_URL the distributor registers itself, not we."""
     uniform_unregister: bool = False
     """Whether to leave Keptn's Uniform when the service ends, as before it is removed."""
-    eventbroker: SecretStr = SecretStr("")
+    eventbroker: Brokers = SecretStr("")
     """URL of Keptn's NATS (`nats://keptn-nats`), or several, comma-separated: events come from
     there, and answers go into its stream. Needs the extra `nats`, and one of the two URLs above."""
     eventbroker_credentials_file: Path | None = None
@@ -139,13 +156,13 @@ class Settings(BaseSettings):
     """Seconds that running work gets to end when the service is asked to stop."""
     max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
     """Largest event that the door takes, in bytes."""
-    forward_url: str = ""
+    forward_url: Url = ""
     """URL that gets a copy of every event that Keptn was sent. Empty: nobody."""
     routes_file: Path | None = None
     """File that says which events are told to whom (`routes.yaml`); read again when it changes."""
-    bridge_url: str = ""
+    bridge_url: Url = ""
     """URL of Keptn's Bridge, for links in messages to people. Empty: no links."""
-    task_started_wait_duration: str = "10m"
+    task_started_wait_duration: Duration = "10m"
     """How long the embedded plane waits for a task's first response, such as `10m` or `90s`."""
     keep_runs_days: float = Field(7.0, gt=0)
     """Days after which an ended run and its output are forgotten."""
@@ -161,34 +178,12 @@ class Settings(BaseSettings):
     """Set by Kubernetes in every pod; tells us that we run in a cluster."""
     kubernetes_service_port: int = 443
     """Set by Kubernetes in every pod."""
-    kubernetes_api_url: str = ""
+    kubernetes_api_url: Url = ""
     """URL of the Kubernetes API, such as that of `kubectl proxy`. Empty: the cluster we run in."""
     service_account_path: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
     """Folder with `token`, `ca.crt` and `namespace` of our service account."""
     hostname: str = ""
     """Set by Kubernetes in every pod: its name."""
-
-    @field_validator(*_URLS)
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must be a URL such as http://host:port/path")
-        return value.rstrip("/")
-
-    @field_validator("eventbroker")
-    @classmethod
-    def _is_nats_url(cls, value: SecretStr) -> SecretStr:
-        for url in comma_list(value.get_secret_value()):
-            if not re.match(r"(nats|tls)://[^/\s]+$", url):
-                raise ValueError("must be a URL such as nats://host:4222")
-        return value
-
-    @field_validator("task_started_wait_duration")
-    @classmethod
-    def _is_duration(cls, value: str) -> str:
-        if not re.fullmatch(r"((\d+(\.\d+)?)(h|ms|m|s))+", value):
-            raise ValueError("must be a duration such as 10m, 90s or 1h30m")
-        return value
 
     @property
     def in_cluster(self) -> bool:
@@ -203,12 +198,10 @@ class Settings(BaseSettings):
     @property
     def polls(self) -> bool:
         """KEPTN_POLL, or what it is by default."""
+        if self.keptn_poll is not None:
+            return self.keptn_poll
         pushed = self.keptn_distributor_url or self.eventbroker
-        return (
-            bool(self.keptn_api_endpoint and not pushed)
-            if self.keptn_poll is None
-            else self.keptn_poll
-        )
+        return bool(self.keptn_api_endpoint and not pushed)
 
     def slots(self, engine: str) -> int:
         """How many runs may work at the same time on this engine."""
@@ -248,14 +241,13 @@ def load(**given: object) -> Settings:
         Permanent: one line that names each wrong variable.
     """
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}"
             for one in error.errors(include_url=False, include_input=False)
         ]
         raise Permanent("wrong settings: " + "; ".join(faults)) from None
-    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser()})
 
 
 def check(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags, get
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.events import parse
-from app.ledger.rows import Run
+from app.ledger import Run
 from app.tracing import Tracer
 
 _W3C = TraceContextTextMapPropagator()

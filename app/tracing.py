@@ -3,7 +3,7 @@
 What spans look like stands in `app.spans`, which is loaded only where an endpoint is configured.
 """
 
-from app.ledger.rows import Run
+from app.ledger import Run
 
 
 class Tracer:

@@ -7,18 +7,17 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from app import log
 from app.core import Core
 from app.errors import Permanent, Temporary
-from app.events import parse
-from app.events.build import Outcome, errored
-from app.events.parse import Event
+from app.events import Event, Outcome, errored, parse
 from app.keptn import lookup
 from app.keptn.api import KeptnApi
-from app.ledger import rows
-from app.ledger.rows import Run
+from app.ledger import Run, rows
 from app.lifecycle import KEPTN
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
@@ -41,84 +40,75 @@ Answer = TypeVar("Answer")
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Worker:
-    """Drives every open run to its end."""
+    """Drives every open run to its end, as many at a time as there are `slots`.
 
-    def __init__(
-        self, core: Core, api: KeptnApi, planner: Planner, runner: Runner, slots: int
-    ) -> None:
-        self._core = core
-        self._ledger = core.ledger
-        self._lifecycle = core.lifecycle
-        self._clock = core.clock
-        self._api = api
-        self._planner = planner
-        self._runner = runner
-        self._slots = asyncio.Semaphore(slots)
+    Attributes:
+        paused: the projects, contexts and stages in which nothing may be launched now.
+    """
+
+    core: Core
+    api: KeptnApi
+    planner: Planner
+    runner: Runner
+    slots: asyncio.Semaphore
+    paused: Collection[tuple[str, str, str]] = ()
+
+    def __post_init__(self) -> None:
         self._planning = asyncio.Semaphore(PLANNING_AT_ONCE)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._errands: dict[int, Errand] = {}
-        self._began = core.clock.now()
-        self.paused: Collection[tuple[str, str, str]] = ()
-        """The projects, contexts and stages in which nothing may be launched now."""
-
-    @property
-    def running(self) -> int:
-        """Runs that hold a slot."""
-        return len(self._errands)
-
-    @property
-    def open(self) -> int:
-        """Runs that are not answered yet."""
-        return len(self._tasks)
+        self.open: dict[int, asyncio.Task[None]] = {}
+        """By number, the runs that are not answered yet."""
+        self.running: dict[int, Errand] = {}
+        """By number, the runs that hold a slot."""
+        self._began = self.core.clock.now()
 
     def recover(self) -> None:
         """Take up everything the last process left."""
-        for run_id, _ in rows.open_runs(self._ledger.reader):
+        for run_id, _ in rows.open_runs(self.core.ledger.reader):
             self.take(run_id, restarted=True)
 
     def take(self, run_id: int, *, restarted: bool = False) -> None:
         """Drive a run from here to its end."""
         drive = self._drive(run_id, restarted=restarted)
-        self._tasks[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
-        task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
+        self.open[run_id] = task = asyncio.create_task(drive, name=f"run {run_id}")
+        task.add_done_callback(lambda _: self.open.pop(run_id, None))
 
     async def accept(self, event: Event) -> str:
         """Take an event in, and drive the run that it starts; the verdict of `Lifecycle.accept`."""
-        verdict, run_id = await self._lifecycle.accept(event)
+        verdict, run_id = await self.core.lifecycle.accept(event)
         if run_id is not None:
             self.take(run_id)
-        self._core.metrics.accepted.labels(verdict).inc()
+        self.core.metrics.accepted.labels(verdict).inc()
         return verdict
 
     async def close(self, run_id: int) -> None:
         """Keptn no longer waits for a run: end it, unless it is answered by now."""
-        if rows.run(self._ledger.reader, run_id).state in ("planned", "running"):
-            self._core.metrics.ignored.labels("closed").inc()
+        if rows.run(self.core.ledger.reader, run_id).state in ("planned", "running"):
+            self.core.metrics.ignored.labels("closed").inc()
             await self.refuse(run_id, CLOSED)
 
     async def refuse(self, run_id: int, reason: str) -> None:
         """Keptn does not want an answer from us: end what runs, close the run."""
-        if errand := self._errands.get(run_id):
-            await self._runner.cancel(errand, reason)
-        if task := self._tasks.get(run_id):
+        if errand := self.running.get(run_id):
+            await self.runner.cancel(errand, reason)
+        if task := self.open.get(run_id):
             task.cancel()
-        await self._lifecycle.refuse(run_id, reason)
+        await self.core.lifecycle.refuse(run_id, reason)
 
     async def drain(self, seconds: float) -> None:
         """Launch nothing more, and give what runs so many seconds to be answered."""
-        self._runner.stopping = True
-        deadline = self._clock.tick() + seconds
-        while self._clock.tick() < deadline and (
-            self._errands or rows.oldest_letter(self._ledger.reader, KEPTN) is not None
-        ):
-            await self._clock.sleep(0.05)
-        for task in list(self._tasks.values()):
+        self.runner.stopping = True
+        deadline = self.core.clock.tick() + seconds
+        owed = partial(rows.oldest_letter, self.core.ledger.reader, KEPTN)
+        while self.core.clock.tick() < deadline and (self.running or owed() is not None):
+            await self.core.clock.sleep(0.05)
+        for task in list(self.open.values()):
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self.open.values(), return_exceptions=True)
 
     async def _drive(self, run_id: int, *, restarted: bool) -> None:
-        run = rows.run(self._ledger.reader, run_id)
+        run = rows.run(self.core.ledger.reader, run_id)
         with log.bound(run=run_id, event=run.event_id, context=run.context):
             try:
                 await self._advance(run, restarted=restarted)
@@ -138,9 +128,9 @@ class Worker:
                     await self._perform(run, restarted=restarted)
             except Temporary as error:  # the ledger is full, or an engine is away
                 _LOG.warning("run waits", extra={"cause": str(error)})
-                await self._clock.sleep(error.after or self._clock.backoff(4))
+                await self.core.clock.sleep(error.after or self.core.clock.backoff(4))
                 restarted = True
-            run = rows.run(self._ledger.reader, run.id)
+            run = rows.run(self.core.ledger.reader, run.id)
 
     async def _plan(self, run: Run, *, restarted: bool) -> None:
         """Decide, again and again while Keptn cannot be reached."""
@@ -151,18 +141,18 @@ class Worker:
             nonlocal ask_first
             async with self._planning:
                 asked, ask_first = ask_first, True
-                decision = await self._planner.decide(run, ask_first=asked)
+                decision = await self.planner.decide(run, ask_first=asked)
                 unheard = isinstance(decision, Ignore) or not before_us
                 return decision if unheard or not await self._was_started(run) else STARTED_BEFORE
 
         try:
             # whatever becomes of the wall clock meanwhile
-            decision = await self._insist(decide, self._clock.tick() + UNREACHABLE_SECONDS)
+            decision = await self._insist(decide, self.core.clock.tick() + UNREACHABLE_SECONDS)
         except Temporary as error:
             decision = Ignore("unreachable", f"gave up: {error}", log=True)
         await self._enact(run, decision)
 
-    async def _insist(self, ask: Callable[[], Awaitable[Answer]], until: float) -> Answer:
+    async def _insist(self, ask: Callable[[], Awaitable[Answer]], end: float = math.inf) -> Answer:
         """Ask Keptn again and again while it cannot be reached, and no more after a time."""
         failures = 0
         while True:
@@ -170,67 +160,60 @@ class Worker:
                 return await ask()
             except Temporary as error:
                 failures += 1
-                if self._clock.tick() > until:
+                if self.core.clock.tick() > end:
                     raise
-                await self._clock.sleep(error.after or self._clock.backoff(failures))
+                await self.core.clock.sleep(error.after or self.core.clock.backoff(failures))
 
     async def _enact(self, run: Run, decision: Decision) -> None:
-        now, word = self._clock.now(), _word(decision)
-        metrics = self._core.metrics
-        metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
-        self._core.tracer.ended("plan", run, run.received, now, decision=word)
+        now, word, metrics = self.core.clock.now(), "planned", self.core.metrics
         if isinstance(decision, Ignore):
-            metrics.ignored.labels(decision.code).inc()
-            await self._lifecycle.ignore(run, decision.reason, log=decision.log)
+            word = decision.code
+            metrics.ignored.labels(word).inc()
+            await self.core.lifecycle.ignore(run, decision.reason, log=decision.log)
         elif isinstance(decision, Outcome):
-            metrics.answered.labels(decision.status, decision.result, decision.reason).inc()
-            await self._lifecycle.refuse_plan(run, decision)
+            word = decision.reason
+            metrics.answered.labels(decision.status, decision.result, word).inc()
+            await self.core.lifecycle.refuse_plan(run, decision)
         else:
-            await self._lifecycle.plan(run, decision.dump(), answered=decision.answered)
+            await self.core.lifecycle.plan(run, decision.dump(), answered=decision.answered)
+        metrics.plan_seconds.labels(word).observe(max(0.0, now - run.received))
+        self.core.tracer.ended("plan", run, run.received, now, decision=word)
 
     async def _was_started(self, run: Run) -> bool:
         """Whether Keptn has a `started` of ours, of which this ledger knows nothing."""
         try:
-            found = await lookup.arrived(self._api, parse.restore(run.event), self._core.source)
+            found = await lookup.arrived(self.api, parse.restore(run.event), self.core.source)
         except Permanent:  # nobody can tell
             return False
         return found.started > 0
 
     async def _perform(self, run: Run, *, restarted: bool) -> None:
-        if self._slots.locked():
-            await self._lifecycle.tell(run, "Waiting for a slot: as many run as may (MAX_RUNNING)")
-        restarted |= self._slots.locked()  # much can happen to its sequence while it waits
-        async with self._slots:
+        if self.slots.locked():
+            await self.core.lifecycle.tell(
+                run, "Waiting for a slot: as many run as may (MAX_RUNNING)"
+            )
+        restarted |= self.slots.locked()  # much can happen to its sequence while it waits
+        async with self.slots:
             place = (run.project, run.context, run.stage)
             if run.state == "planned" and place in self.paused:
                 raise Temporary("its sequence is paused", after=PAUSE_SECONDS)
-            errand = self._errands[run.id] = self._runner.begin(run)
+            errand = self.running[run.id] = self.runner.begin(run)
             try:
                 if restarted and errand.plan.answered:
-                    errand.cancelled = "" if await self._is_open(errand) else CLOSED
+                    still_open = await self._insist(partial(self.api.is_open, errand.event))
+                    errand.cancelled = "" if still_open else CLOSED
                 if errand.cancelled and not errand.done:
-                    await self._lifecycle.refuse(run.id, CLOSED)
+                    await self.core.lifecycle.refuse(run.id, CLOSED)
                 else:
-                    await self._runner.perform(errand)
+                    await self.runner.perform(errand)
             finally:
-                del self._errands[run.id]
-
-    async def _is_open(self, errand: Errand) -> bool:
-        """Asked before a launch that comes late: after a restart, or after waiting for a slot."""
-        return await self._insist(lambda: self._api.is_open(errand.event), math.inf)
+                del self.running[run.id]
 
     async def _give_up(self, run_id: int, reason: str) -> None:
         """Tell of a fault of ours, and close the run."""
-        run = rows.run(self._ledger.reader, run_id)
+        run = rows.run(self.core.ledger.reader, run_id)
         if run.state == "received":
-            await self._lifecycle.ignore(run, reason, log=True)
+            await self.core.lifecycle.ignore(run, reason, log=True)
         elif run.state in ("planned", "running"):
-            answered = self._runner.begin(run).plan.answered
-            await self._lifecycle.answer(run, errored("run", reason), answered=answered)
-
-
-def _word(decision: Decision) -> str:
-    """What was decided, in one word for metrics and traces."""
-    if isinstance(decision, Ignore):
-        return decision.code
-    return decision.reason if isinstance(decision, Outcome) else "planned"
+            answered = self.runner.begin(run).plan.answered
+            await self.core.lifecycle.answer(run, errored("run", reason), answered=answered)

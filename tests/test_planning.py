@@ -59,7 +59,7 @@ def run_of(event: Event, clock: Clock, age: float = 0) -> Run:
 
 async def decision(planner: Planner, captain: Captain, **more: Any) -> Decision:
     """What is decided for an event that has just come."""
-    run = run_of(asked(captain, **more), planner._clock)
+    run = run_of(asked(captain, **more), planner.clock)
     return await planner.decide(run, ask_first=False)
 
 

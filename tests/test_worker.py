@@ -51,7 +51,7 @@ def begin(start: Start, captain: Captain) -> Start:
 async def draining(ship: Ship) -> None:
     """Ask a service to end, and wait until it launches nothing more."""
     ship.service.stop()
-    await eventually(lambda: ship.service._worker._runner.stopping)
+    await eventually(lambda: ship.service._worker.runner.stopping)
 
 
 def lines(captain: Captain, file: Path) -> None:

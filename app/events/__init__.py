@@ -2,3 +2,8 @@
 
 Pure functions of bytes and values; nothing in this room does I/O or asks the time.
 """
+
+from app.events.build import Message, Outcome, Result, Status, errored
+from app.events.parse import Event
+
+__all__ = ["Event", "Message", "Outcome", "Result", "Status", "errored"]

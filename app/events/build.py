@@ -109,9 +109,8 @@ def shorten(text: str, limit: int) -> str:
 
 def timestamp(now: float) -> str:
     """RFC 3339 in UTC with milliseconds, as Keptn writes its own times."""
-    return (
-        datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    moment = datetime.fromtimestamp(now, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds(time: str) -> float | None:

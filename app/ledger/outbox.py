@@ -3,92 +3,58 @@
 How a message is sent, and what a reply means, stands in `app.senders`.
 """
 
-import sqlite3
 from collections.abc import Iterable
+from sqlite3 import Connection
+
+from app.ledger.rows import OPEN
 
 
-def intend(db: sqlite3.Connection, letter_id: int, now: float) -> bool:
-    """From here on the message may have arrived; False when it is not to go any more."""
-    changed = db.execute(
-        "UPDATE outbox SET state = 'sending', attempts = attempts + 1, sent = ? WHERE id = ?"
-        " AND state IN ('ready', 'sending', 'sent')",
-        (now, letter_id),
-    )
-    return changed.rowcount > 0
+def change(db: Connection, letter_id: int, **columns: object) -> bool:
+    """Give a message's columns these values; False when nothing is to be done with it any more."""
+    names = ", ".join(f"{name} = ?" for name in columns)
+    return _change(db, names, "id = ?", *columns.values(), letter_id) > 0
 
 
-def settle(
-    db: sqlite3.Connection, letter_id: int, state: str, now: float, note: str = "", after: float = 0
-) -> None:
-    """The message's last state, or `sent`: accepted, and to be looked up after some seconds."""
-    _change(db, letter_id, state=state, sent=now, due=now + after, note=note)
+def drop(db: Connection, run_id: int, destination: str, note: str) -> None:
+    """Nobody wants what a destination is still owed of a run."""
+    where = "run = ? AND destination = ?"
+    _change(db, "state = 'dropped', note = ?", where, note, run_id, destination)
 
 
-def put_back(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
-    """It surely did not arrive: send it at `due`."""
-    _change(db, letter_id, state="ready", due=due, note=note)
-
-
-def leave_open(
-    db: sqlite3.Connection, letter_id: int, due: float, note: str, sent: float | None = None
-) -> None:
-    """It may have arrived: ask at `due`; `sent` is when it was last on its way, if just now."""
-    seen = {} if sent is None else {"sent": sent}
-    _change(db, letter_id, due=due, note=note, **seen)
-
-
-def doubt(db: sqlite3.Connection, runs: Iterable[int]) -> None:
+def doubt(db: Connection, runs: Iterable[int]) -> None:
     """Keptn waits although these runs' answers seemed to be there: have them looked up again."""
-    db.executemany(
-        "UPDATE outbox SET state = 'sent', due = 0 WHERE run = ? AND state = 'done'"
-        " AND kind IN ('started', 'finished')",
-        [(run,) for run in runs],
-    )
+    sql = "UPDATE outbox SET state = 'sent', due = 0 WHERE run = ? AND state = 'done'"
+    db.executemany(f"{sql} AND kind IN ('started', 'finished')", [(run,) for run in runs])
 
 
-def defer(db: sqlite3.Connection, letter_id: int, due: float, note: str) -> None:
-    """A notice did not arrive, or may not have: it goes again, not before `due`."""
-    db.execute(
-        "UPDATE outbox SET attempts = attempts + 1, due = ?, note = ? WHERE id = ?"
-        " AND state <> 'dead'",
-        (due, note, letter_id),
-    )
-
-
-def give_up(db: sqlite3.Connection, now: float, note: str, where: str, *values: object) -> int:
+def give_up(db: Connection, now: float, note: str, where: str, *values: object) -> int:
     """Skip the open notices that fulfil an SQL condition: dead, and nobody told so yet.
 
     Returns:
         How many there were.
     """
-    sql = "UPDATE outbox SET state = 'dead', sent = ?, due = 0, note = ? WHERE kind = 'notice'"
-    sql = f"{sql} AND state IN ('ready', 'sending', 'sent') AND {where}"
-    return db.execute(sql, (now, note, *values)).rowcount
+    dead, where = "state = 'dead', sent = ?, due = 0, note = ?", f"kind = 'notice' AND {where}"
+    return _change(db, dead, where, now, note, *values)
 
 
-def told(db: sqlite3.Connection, destination: str, until: float) -> None:
+def told(db: Connection, destination: str, until: float) -> None:
     """The channel heard of the notices that died by then."""
-    db.execute(
-        "UPDATE outbox SET due = 1 WHERE state = 'dead' AND destination = ? AND sent <= ?",
-        (destination, until),
-    )
+    sql = "UPDATE outbox SET due = 1 WHERE state = 'dead' AND destination = ? AND sent <= ?"
+    db.execute(sql, (destination, until))
 
 
-def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit: int) -> list[str]:
+def prune(db: Connection, runs_before: float, seen_before: float, limit: int = 500) -> list[str]:
     """Forget ended runs whose messages are settled, and later their event ids.
 
     Returns:
         The launch keys of the forgotten runs, whose output can go as well.
     """
-    runs = db.execute(
-        "SELECT id FROM runs WHERE changed < ? AND state IN ('ignored', 'answered', 'refused')"
-        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE run = runs.id AND state IN"
-        " ('ready', 'sending', 'sent')) ORDER BY changed LIMIT ?",
-        (runs_before, limit),
-    ).fetchall()
-    keys = [
-        row["key"] for run in runs for row in db.execute("SELECT key FROM tasks WHERE run = ?", run)
-    ]
+    sql = "SELECT id FROM runs WHERE changed < ? AND state IN ('ignored', 'answered', 'refused')"
+    owing = f"SELECT 1 FROM outbox WHERE run = runs.id AND outbox.{OPEN}"  # noqa: S608 - own words
+    sql = f"{sql} AND NOT EXISTS ({owing}) ORDER BY changed LIMIT ?"
+    runs = db.execute(sql, (runs_before, limit)).fetchall()
+    tasks = "SELECT key FROM tasks WHERE run = ?"
+    keys = [key for run in runs for (key,) in db.execute(tasks, run)]
     bury = "INSERT OR IGNORE INTO seen SELECT event_id, state, changed FROM runs WHERE id = ?"
     db.executemany(bury, runs)
     db.executemany("DELETE FROM outbox WHERE run = ?", runs)
@@ -98,10 +64,7 @@ def prune(db: sqlite3.Connection, runs_before: float, seen_before: float, limit:
     return keys
 
 
-def _change(db: sqlite3.Connection, letter_id: int, **columns: object) -> None:
-    """Change a message, unless it was dropped meanwhile."""
-    names = ", ".join(f"{name} = ?" for name in columns)
-    db.execute(
-        f"UPDATE outbox SET {names} WHERE id = ? AND state <> 'dropped'",  # noqa: S608 - own names
-        (*columns.values(), letter_id),
-    )
+def _change(db: Connection, changes: str, where: str, *values: object) -> int:
+    """Change open messages; how many there were."""
+    sql = f"UPDATE outbox SET {changes} WHERE {OPEN} AND {where}"  # noqa: S608 - own words
+    return db.execute(sql, values).rowcount

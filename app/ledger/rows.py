@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from app.naming import Place
 
+Reader = sqlite3.Connection
 Row = TypeVar("Row", "Run", "TaskRow", "Letter")
 _DUE = "iif(due > ?2 + 3600, ?2, due)"
 """When a message is due at the time ?2; far in the future, if somebody has set the clock back."""
 
-_OPEN = "state IN ('ready', 'sending', 'sent')"
+OPEN = "state IN ('ready', 'sending', 'sent')"
+"""Of messages: those with which something is still to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,83 +87,78 @@ class Letter:
     note: str
 
 
-def run(reader: sqlite3.Connection, run_id: int) -> Run:
+def run(reader: Reader, run_id: int) -> Run:
     """The run with this number, which exists."""
     return _read(reader, Run, "SELECT * FROM runs WHERE id = ?", run_id)[0]
 
 
-def run_or_none(reader: sqlite3.Connection, run_id: int) -> Run | None:
+def run_or_none(reader: Reader, run_id: int) -> Run | None:
     """The run with this number, if it is (still) kept."""
     return next(iter(_read(reader, Run, "SELECT * FROM runs WHERE id = ?", run_id)), None)
 
 
-def run_of_event(reader: sqlite3.Connection, event_id: str) -> Run | None:
+def run_of_event(reader: Reader, event_id: str) -> Run | None:
     """The run that an event started."""
     return next(iter(_read(reader, Run, "SELECT * FROM runs WHERE event_id = ?", event_id)), None)
 
 
-def open_runs(reader: sqlite3.Connection) -> list[tuple[int, str]]:
+def open_runs(reader: Reader) -> list[sqlite3.Row]:
     """(number, state) of all that is not ended: running first, then in the order they came."""
-    rows = reader.execute(
-        "SELECT id, state FROM runs WHERE state IN ('received', 'planned', 'running')"
-        " ORDER BY state <> 'running', id"
-    )
-    return [(row["id"], row["state"]) for row in rows]
+    sql = "SELECT id, state FROM runs WHERE state IN ('received', 'planned', 'running')"
+    return reader.execute(f"{sql} ORDER BY state <> 'running', id").fetchall()
 
 
-def under_way(reader: sqlite3.Connection) -> list[sqlite3.Row]:
+def under_way(reader: Reader) -> list[sqlite3.Row]:
     """What identifies each run that is planned or running, without its texts."""
     sql = "SELECT id, event_id, state, type, project, context, stage FROM runs"
     return reader.execute(f"{sql} WHERE state IN ('planned', 'running') ORDER BY id").fetchall()
 
 
-def types(reader: sqlite3.Connection, after: int) -> dict[str, int]:
+def types(reader: Reader, after: int) -> dict[str, int]:
     """The types of the events whose runs came after this one, each with the last such run."""
     sql = "SELECT type, max(id) FROM runs WHERE id > ? GROUP BY type"
     return dict(map(tuple, reader.execute(sql, (after,))))
 
 
-def answered(reader: sqlite3.Connection, events: Iterable[str], before: float) -> set[int]:
+def answered(reader: Reader, events: Iterable[str], before: float) -> set[int]:
     """Which runs of these events were answered, the last change being so long ago."""
     sql = "SELECT id FROM runs WHERE event_id IN (SELECT value FROM json_each(?))"
     sql += " AND state = 'answered' AND changed < ?"
     return {row["id"] for row in reader.execute(sql, (json.dumps([*events]), before))}
 
 
-def mark(reader: sqlite3.Connection, name: str) -> float | None:
+def mark(reader: Reader, name: str) -> float | None:
     """How far something was read that is read on and on."""
     return _figure(reader, "SELECT max(at) FROM marks WHERE name = ?", name)
 
 
-def recent_runs(reader: sqlite3.Connection, limit: int, *, ignored: bool) -> list[Run]:
+def recent_runs(reader: Reader, limit: int, *, ignored: bool) -> list[Run]:
     """The newest `limit` runs, oldest first."""
     newest = "SELECT * FROM runs WHERE (? OR state <> 'ignored') ORDER BY id DESC LIMIT ?"
     return _read(reader, Run, f"SELECT * FROM ({newest}) ORDER BY id", ignored, limit)  # noqa: S608
 
 
-def tombstone(reader: sqlite3.Connection, event_id: str) -> dict[str, Any] | None:
+def tombstone(reader: Reader, event_id: str) -> dict[str, Any] | None:
     """What became of an event whose run is no longer kept."""
     row = reader.execute("SELECT * FROM seen WHERE event_id = ?", (event_id,)).fetchone()
     return dict(row) if row else None
 
 
-def tasks(reader: sqlite3.Connection, run_id: int) -> list[TaskRow]:
+def tasks(reader: Reader, run_id: int) -> list[TaskRow]:
     """The attempts at tasks of a run that were launched, in order."""
     sql = "SELECT * FROM tasks WHERE run = ? ORDER BY action, task, attempt"
     return _read(reader, TaskRow, sql, run_id)
 
 
-def letters(reader: sqlite3.Connection, run_id: int) -> list[Letter]:
+def letters(reader: Reader, run_id: int) -> list[Letter]:
     """All messages of a run, in order."""
     return _read(reader, Letter, "SELECT * FROM outbox WHERE run = ? ORDER BY id", run_id)
 
 
-def due_letters(
-    reader: sqlite3.Connection, destination: str, now: float, limit: int
-) -> list[Letter]:
+def due_letters(reader: Reader, destination: str, now: float, limit: int) -> list[Letter]:
     """The messages that may go, or be looked up, now: of each run the first that is still open."""
     sql = (
-        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {_OPEN} AND {_DUE} <= ?2"  # noqa: S608
+        f"SELECT * FROM outbox AS a WHERE destination = ?1 AND {OPEN} AND {_DUE} <= ?2"  # noqa: S608
         " AND NOT EXISTS (SELECT 1 FROM outbox AS b WHERE b.destination ="
         " a.destination AND b.run = a.run AND b.id < a.id AND b.state IN ('ready', 'sending'))"
         " ORDER BY due LIMIT ?3"
@@ -169,61 +166,57 @@ def due_letters(
     return _read(reader, Letter, sql, destination, now, limit)
 
 
-def next_due(reader: sqlite3.Connection, destination: str, now: float) -> float | None:
+def next_due(reader: Reader, destination: str, now: float) -> float | None:
     """When the next message of a destination is due."""
-    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {_OPEN}"  # noqa: S608
+    sql = f"SELECT min({_DUE}) FROM outbox WHERE destination = ?1 AND {OPEN}"  # noqa: S608
     return _figure(reader, sql, destination, now)
 
 
-def oldest_waiting(reader: sqlite3.Connection) -> float | None:
+def oldest_waiting(reader: Reader) -> float | None:
     """When the oldest run came in that is planned and has no slot yet."""
     return _figure(reader, "SELECT min(received) FROM runs WHERE state = 'planned'")
 
 
-def oldest_letter(reader: sqlite3.Connection, destination: str) -> float | None:
+def oldest_letter(reader: Reader, destination: str) -> float | None:
     """When the oldest message to a destination was written that is not delivered yet."""
-    sql = f"SELECT min(written) FROM outbox WHERE {_OPEN} AND destination = ? AND state <> 'sent'"  # noqa: S608
+    sql = f"SELECT min(written) FROM outbox WHERE {OPEN} AND destination = ? AND state <> 'sent'"  # noqa: S608
     return _figure(reader, sql, destination)
 
 
-def first_notices(
-    reader: sqlite3.Connection, channel: str, now: float, limit: int
-) -> list[sqlite3.Row]:
+def first_notices(reader: Reader, channel: str, now: float, limit: int) -> list[sqlite3.Row]:
     """The first open notices of a channel: id, run, due, and the run's context."""
     sql = f"SELECT outbox.id, run, {_DUE}, context FROM outbox JOIN runs ON runs.id = run"  # noqa: S608
-    sql = f"{sql} WHERE destination = ?1 AND outbox.{_OPEN} ORDER BY run, outbox.id LIMIT ?3"
+    sql = f"{sql} WHERE destination = ?1 AND outbox.{OPEN} ORDER BY run, outbox.id LIMIT ?3"
     return reader.execute(sql, (channel, now, limit)).fetchall()
 
 
-def letter(reader: sqlite3.Connection, letter_id: int) -> Letter:
+def letter(reader: Reader, letter_id: int) -> Letter:
     """The message with this number, which exists."""
     return _read(reader, Letter, "SELECT * FROM outbox WHERE id = ?", letter_id)[0]
 
 
-def waiting_letters(reader: sqlite3.Connection, destination: str) -> int:
+def waiting_letters(reader: Reader, destination: str) -> int:
     """How many messages to a destination are not delivered yet."""
-    sql = f"SELECT count(*) FROM outbox WHERE {_OPEN} AND destination = ?"  # noqa: S608
+    sql = f"SELECT count(*) FROM outbox WHERE {OPEN} AND destination = ?"  # noqa: S608
     return round(_figure(reader, sql, destination) or 0)
 
 
-def dead_letters(reader: sqlite3.Connection) -> dict[int, int]:
+def dead_letters(reader: Reader) -> dict[int, int]:
     """Of each run of which notices were given up: how many."""
-    sql = (
-        "SELECT run, count(*) FROM outbox INDEXED BY outbox_dead WHERE state = 'dead' GROUP BY run"
-    )
-    return dict(map(tuple, reader.execute(sql)))
+    sql = "SELECT run, count(*) FROM outbox INDEXED BY outbox_dead WHERE state = 'dead'"
+    return dict(map(tuple, reader.execute(f"{sql} GROUP BY run")))
 
 
-def untold(reader: sqlite3.Connection, channel: str) -> int:
+def untold(reader: Reader, channel: str) -> int:
     """How many notices were given up of which the channel has not heard."""
     sql = "SELECT count(*) FROM outbox WHERE state = 'dead' AND destination = ? AND due = 0"
     return round(_figure(reader, sql, channel) or 0)
 
 
-def _read(reader: sqlite3.Connection, kind: type[Row], sql: str, *values: object) -> list[Row]:
+def _read(reader: Reader, kind: type[Row], sql: str, *values: object) -> list[Row]:
     return [kind(**row) for row in reader.execute(sql, values)]
 
 
-def _figure(reader: sqlite3.Connection, sql: str, *values: str | float) -> float | None:
+def _figure(reader: Reader, sql: str, *values: str | float) -> float | None:
     found = reader.execute(sql, values).fetchone()[0]
     return None if found is None else float(found)

@@ -10,9 +10,8 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from app.errors import Temporary
 from app.ledger import schema
@@ -29,8 +28,7 @@ class LedgerFull(Temporary):
     """The disk takes no more; what is on it stays, and the sender must come again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     work: Work
     answer: "asyncio.Future[Any]"
     urgent: bool
@@ -50,8 +48,7 @@ class Ledger:
             self._connection.execute("PRAGMA synchronous = FULL")
             schema.prepare(self._connection)
             unless_prepared.pop_all()
-        self.reader = connect(path)
-        self.reader.execute("PRAGMA query_only = ON")
+        self.reader = connect(path, read_only=True)
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
@@ -109,15 +106,9 @@ class Ledger:
     def _transact(self, batch: list[_Request]) -> list[Any]:
         if any(not request.urgent for request in batch) and not self._reserve.hold():
             raise LedgerFull("the ledger's disk is full")
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            results = [request.work(self._connection) for request in batch]
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        return results
+        with self._connection as db:  # which commits, or rolls back
+            db.execute("BEGIN IMMEDIATE")
+            return [request.work(db) for request in batch]
 
     def _retry_with_reserve(self, request: _Request, error: Exception) -> Any:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -131,11 +122,9 @@ class Ledger:
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode whose rows can be read by name."""
     uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "")
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
-    )
-    connection.row_factory = sqlite3.Row
-    return connection
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+    db.row_factory = sqlite3.Row
+    return db
 
 
 def _settle(answers: list[tuple[_Request, Any]]) -> None:

@@ -9,12 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from app.document.typed import AS_TEXT, Int32, Part, Text
-from app.notifiers.template import plain
+from app.document.typed import AS_TEXT, Anything, Int32, Part, Text
 from app.outbound import NotSent, Outbound, SecretUrl
 
 RESERVED = ("keptn", "cloudevent")
@@ -22,7 +21,6 @@ RESERVED = ("keptn", "cloudevent")
 
 Kind = Annotated[Literal["log", "cloudevent", "webhook"], AS_TEXT]
 Format = Annotated[Literal["json", "slack", "teams", "discord", "mattermost"], AS_TEXT]
-Template = Annotated[Any, BeforeValidator(plain)]
 Globs = tuple[Text, ...]
 Count = Annotated[Int32, Field(ge=1)]
 
@@ -54,7 +52,7 @@ class Channel(Part):
     kind: Kind = "webhook"
     format: Format = "json"
     url_from: Address = Address()
-    template: Template = None
+    template: Anything = None
     rate_limit: RateLimit | None = None
 
     @model_validator(mode="after")
@@ -77,7 +75,7 @@ class Route(Part):
     status: Globs = ()
     labels: dict[str, Text] = Field(default_factory=dict)
     channels: Globs = ()
-    template: Template = None
+    template: Anything = None
 
 
 class RoutesFile(Part):

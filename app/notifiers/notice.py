@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
-from app.events import build, grammar
-from app.events.parse import Event
+from app.events import Event, build, grammar
 
 HEAD_CHARACTERS, GOOD_CHARACTERS, FAILURE_CHARACTERS = 400, 500, 2440
 """A failure's cause stands first in its message, the log's end last: 2,000 characters are kept."""

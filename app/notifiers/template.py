@@ -53,15 +53,6 @@ def _leaves(node: Any) -> Iterator[Any]:
         yield node
 
 
-def plain(node: Node | Any) -> Any:
-    """A tree of a file as JSON values."""
-    if isinstance(node, Scalar):
-        return node.value
-    if isinstance(node, dict):
-        return {key: plain(one) for key, one in node.items()}
-    return [plain(one) for one in node] if isinstance(node, list) else node
-
-
 def problems(node: Node, known: Collection[str]) -> Iterator[Problem]:
     """The slots of a file's template that have no meaning, each with its place."""
     scalars: Iterator[Scalar] = _leaves(node)

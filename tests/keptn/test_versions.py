@@ -159,7 +159,7 @@ async def test_who_waits_for_a_slot_says_so_and_again_when_it_is_launched(
 
 
 async def test_progress_of_many_runs_is_told_once_a_second(core: Core, clock: FastClock) -> None:
-    core.lifecycle._clock = standing = StandingClock()
+    core.lifecycle.clock = standing = StandingClock()
     runs = [await started(core, str(number)) for number in range(20)]
     for seconds in (0.0, 0.9, 1.0, -500.0, 1.0):
         standing.skip(seconds)

@@ -65,7 +65,7 @@ class Harbour:
     async def deliver(self, run: Run) -> None:
         """Settle all messages of a run."""
         for letter in self.letters(run):
-            await self.ledger.write(lambda db, one=letter.id: outbox.settle(db, one, "done", 0.0))  # type: ignore[misc]
+            await self.ledger.write(lambda db, one=letter.id: outbox.change(db, one, state="done"))  # type: ignore[misc]
 
     async def prune(self, now: float, runs: float = 7 * DAY, ids: float = 35 * DAY) -> list[str]:
         return await self.ledger.write(lambda db: outbox.prune(db, now - runs, now - ids, 500))
@@ -165,12 +165,16 @@ async def test_an_ignored_run_keeps_its_reason_and_owes_a_log_entry_if_told(
 async def test_a_refused_run_drops_what_is_still_owed(harbour: Harbour) -> None:
     run = await harbour.at("answered")
     first = harbour.letters(run)[0]
-    await harbour.ledger.write(lambda db: outbox.settle(db, first.id, "refused", 0.0, "no"))
+    await harbour.ledger.write(lambda db: outbox.change(db, first.id, state="refused", note="no"))
     await harbour.life.refuse(run.id, "unwanted")
     assert [one.state for one in harbour.letters(run)] == ["refused", "dropped"]
-    await harbour.ledger.write(lambda db: outbox.put_back(db, first.id + 1, 0.0, "late"))
+    await harbour.ledger.write(
+        lambda db: outbox.change(db, first.id + 1, state="ready", note="late")
+    )
     assert harbour.letters(run)[1].state == "dropped"
-    assert not await harbour.ledger.write(lambda db: outbox.intend(db, first.id + 1, 0.0))
+    assert not await harbour.ledger.write(
+        lambda db: outbox.change(db, first.id + 1, state="sending")
+    )
 
 
 async def test_a_started_in_doubt_owes_one_more_finished_before_and_after_the_answer(
