@@ -73,8 +73,7 @@ class Service:
         self._api = KeptnApi(endpoint, self._to_keptn)
         self._build_river(engine)
         self._watch()
-        self.stopping = asyncio.Event()
-        """Set when the service was asked to end."""
+        self._stop = asyncio.Event()
         self.places = {
             "door": serving.url(self.door),
             "ops": serving.url(self.ops),
@@ -85,9 +84,14 @@ class Service:
         """Where everything is, which the commands read from the lock's file."""
         self._lock.describe(self.places)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the service was asked to end."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Ask the service to drain and end."""
-        self.stopping.set()
+        self._stop.set()
 
     async def run(self) -> None:
         """Serve until `stop`; then launch nothing more, give running work its time, and end."""
@@ -101,10 +105,10 @@ class Service:
             loops.append(self._broker.run(self._nats.receive))
         loops.append(self.plane.run() if self.plane else self._uniform.run())
         servers = [asyncio.create_task(one.run_until_stopped()) for one in listeners]
-        others = [asyncio.create_task(one) for one in (*loops, self.stopping.wait())]
+        others = [asyncio.create_task(one) for one in (*loops, self._stop.wait())]
         self._worker.recover()
         done, _ = await asyncio.wait([*servers, *others], return_when=asyncio.FIRST_COMPLETED)
-        self.stopping.set()
+        self._stop.set()
         if self._broker:
             await self._broker.drain()
         await self._worker.drain(self.settings.drain_seconds)
@@ -178,7 +182,7 @@ class Service:
 
     async def _obstacle(self) -> str:
         """Why no event can be accepted now; empty when it can."""
-        if self.stopping.is_set():
+        if self.stopping:
             return "stopping"
         try:
             await self._river.ledger.write(lambda _: None, urgent=False)
@@ -242,7 +246,7 @@ def _heed_signals(service: Service) -> None:
     """The first signal drains, the second ends at once; jobs stay with their supervisor."""
 
     def heed() -> None:
-        if service.stopping.is_set():
+        if service.stopping:
             os._exit(130)
         print("draining; once more to end at once", file=sys.stderr)  # noqa: T201 - to the operator
         service.stop()

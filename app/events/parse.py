@@ -9,8 +9,8 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
 
+from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
@@ -69,6 +69,8 @@ class Event(BaseModel):
 
 
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+# The SDK would refuse the whole event for an odd time or a foreign extension.
+_WIRE = Event.model_fields.keys() - {"time", "data"}
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Event:
@@ -131,13 +133,17 @@ def _json(body: bytes) -> Any:
 
 
 def _binary_attributes(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """The attributes of a binary-mode request, whose headers are percent-encoded."""
+    """The attributes of a binary-mode request; the id comes first, for the SDK would invent one."""
     for name in ("id", "source", "type"):
         if not headers.get(f"ce-{name}"):
             raise BadEvent(f"not a CloudEvent: header ce-{name} is missing or empty")
-    wire = {name: headers.get(f"ce-{name}") for name in Event.model_fields}
-    sent = {name: unquote(value) for name, value in wire.items() if value is not None}
-    return {**sent, "data": _json(body) if body else None}
+    data = _json(body) if body else None
+    wire = {f"ce-{name}": headers[f"ce-{name}"] for name in _WIRE if f"ce-{name}" in headers}
+    try:
+        event = from_binary_event(HTTPMessage(headers=wire, body=b""))
+    except Exception as error:  # noqa: BLE001 - the SDK raises many unrelated types; each means the same here
+        raise BadEvent(f"not a CloudEvent: {error}") from None
+    return {**event.get_attributes(), "time": headers.get("ce-time", ""), "data": data}
 
 
 def _require_scope(event: Event) -> None:
