@@ -199,7 +199,7 @@ class ContainerEngine(LocalEngine):
         """Wait for a container whose CLI was killed; what its log still has is printed anew."""
         left = max(0.0, found.ends_at - self._clock.now())
         command = self._attended(key, left, ("logs", "--follow", self._name(key)), {})
-        return await self._jobs.relaunch(key, command)
+        return await self.restart(key, command)
 
     async def _find(self, key: str) -> Container | None:
         """The container of this key; None when its engine knows that there is none.

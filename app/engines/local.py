@@ -5,49 +5,34 @@ What the supervisor starts for a task, and how its end is read, is for each engi
 
 import asyncio
 from abc import ABC, abstractmethod
-from pathlib import Path
 
 from app import boundaries
-from app.clock import Clock
-from app.engines.contract import Ended, Output, Work
+from app.engines.contract import Ended, Work
 from app.engines.folder import Folder
 from app.engines.jobs import Command, Jobs
 
 
-class LocalEngine(ABC):
-    """An engine whose tasks run below one folder of this machine; needs Linux."""
+class LocalEngine(Jobs, ABC):
+    """An engine whose tasks run below one folder of this machine."""
 
     has_secrets = False
-
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder.resolve()
-        self._clock = clock
-        self._jobs = Jobs(self._folder, clock)
 
     async def launch(self, key: str, work: Work) -> Ended:
         """See `Engine.launch`."""
         folder = self._of(key)
         command, private = self._command(folder, work)
-        if not self._jobs.known(key):
+        if not self.is_known(key):
             try:
                 await asyncio.to_thread(folder.lay_out, work.files, private)
             except OSError as error:
                 return Ended(None, "create", f"{error.filename}: {error.strerror}")
             boundaries.reached("files written")
-        ended = await self._jobs.launch(key, command)
+        ended = await self.start(key, command)
         return await self._settled(key, ended) or ended
 
     async def attach(self, key: str) -> Ended | None:
         """See `Engine.attach`."""
-        return await self._settled(key, await self._jobs.attach(key))
-
-    async def cancel(self, key: str) -> None:
-        """See `Engine.cancel`."""
-        await self._jobs.cancel(key)
-
-    def logs(self, key: str) -> Output:
-        """See `Engine.logs`."""
-        return self._jobs.output(key)
+        return await self._settled(key, await self.rejoin(key))
 
     def clear(self, key: str) -> None:
         """See `Engine.clear`."""
@@ -56,10 +41,6 @@ class LocalEngine(ABC):
     def forget(self, key: str) -> None:
         """See `Engine.forget`."""
         self._of(key).forget()
-
-    async def close(self) -> None:
-        """See `Engine.close`."""
-        await self._jobs.close()
 
     def _of(self, key: str) -> Folder:
         return Folder(self._folder / key)
