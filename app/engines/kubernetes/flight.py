@@ -27,7 +27,7 @@ class Flight:
     and `words` are the cluster's about it.
     """
 
-    ident: str
+    key: str
     namespace: str
     record: Record
     patience: Patience

@@ -33,9 +33,9 @@ class Parts:
     config_maps: tuple[str, ...]
 
 
-def job(ident: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
+def job(key: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
     """The Job for some work; `parts` are given when it has files."""
-    ours = {names.KEY: ident, names.MANAGED_BY: site.managed_by}
+    ours = {names.KEY: key, names.MANAGED_BY: site.managed_by}
     files = {names.FILES: parts.digest[:32]} if parts else {}
     network = {names.NETWORK: "default" if work.network else "none"}
     ttl = DEFAULT_TTL if work.ttl is None else work.ttl
@@ -43,7 +43,7 @@ def job(ident: str, work: Work, site: Site, parts: Parts | None = None) -> Objec
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.job(ident),
+            "name": names.job(key),
             "namespace": work.namespace or site.namespaces[0],
             "labels": {**site.defaults.labels, **names.labels(work.origin), **ours, **files},
             "annotations": dict(work.annotations),
@@ -57,13 +57,13 @@ def job(ident: str, work: Work, site: Site, parts: Parts | None = None) -> Objec
                     "labels": {**work.pod.labels, **ours, **network},
                     "annotations": dict(work.pod.annotations),
                 },
-                "spec": _pod(ident, work, site, parts),
+                "spec": _pod(key, work, site, parts),
             },
         },
     }
 
 
-def _pod(ident: str, work: Work, site: Site, parts: Parts | None) -> Object:
+def _pod(key: str, work: Work, site: Site, parts: Parts | None) -> Object:
     mounts = [{"name": "job-volume", "mountPath": MOUNT}]
     spec = {
         "restartPolicy": "Never",
@@ -71,7 +71,7 @@ def _pod(ident: str, work: Work, site: Site, parts: Parts | None) -> Object:
         "enableServiceLinks": False,
         "securityContext": FILES_GROUP | _given(site.defaults.pod_security_context),
         "initContainers": [_init(work, site, parts, mounts)] if parts else [],
-        "containers": [_container(names.job(ident), work, site, mounts)],
+        "containers": [_container(names.job(key), work, site, mounts)],
         "volumes": [
             {"name": "job-volume", "emptyDir": {"sizeLimit": site.volume_size}},
             *([_projection(parts)] if parts else []),

@@ -42,7 +42,7 @@ class Record:
 class Watch:
     """Tells of every object that has a launch key, each change in order, and of those gone.
 
-    `deliver` gets the launch key's ident, the object unless it went unseen, and `gone=`.
+    `deliver` gets the launch key, the object unless it went unseen, and `gone=`.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class Watch:
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
                 self._see(found)
-        for name, ident in missing.items():
+        for name, key in missing.items():
             del self._known[name]
-            self._deliver(ident, None, gone=True)
+            self._deliver(key, None, gone=True)
         self._version, self._listed_at = version, self._clock.tick()
         self.synced.set()
 
@@ -101,18 +101,18 @@ class Watch:
         self._failures = 0
 
     def _see(self, found: Object, *, gone: bool = False) -> None:
-        name, ident = found["metadata"]["name"], found["metadata"]["labels"][names.KEY]
-        self._known[name] = ident
+        name, key = found["metadata"]["name"], found["metadata"]["labels"][names.KEY]
+        self._known[name] = key
         if gone:
             del self._known[name]
         try:
-            self._deliver(ident, found, gone=gone)
+            self._deliver(key, found, gone=gone)
         except (LookupError, TypeError, ValueError):  # one odd object must not make us blind
             _log.exception("cannot read %s %s", self._where.kind.name, name)
 
 
 class Mirror:
-    """Two watches, of Jobs and of pods, and a record for each launch key's ident."""
+    """Two watches, of Jobs and of pods, and a record for each launch key."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
         self.namespace = namespace
@@ -132,23 +132,23 @@ class Mirror:
         for task in self._tasks:
             task.cancel()
 
-    def hold(self, ident: str) -> Record:
+    def hold(self, key: str) -> Record:
         """The record of a launch key, kept until it is let go."""
-        record = self.records.setdefault(ident, Record())
+        record = self.records.setdefault(key, Record())
         record.held = True
         return record
 
-    def let_go(self, ident: str) -> None:
+    def let_go(self, key: str) -> None:
         """Nobody waits for it any more."""
-        self.records[ident].held = False
-        self._tidy(ident)
+        self.records[key].held = False
+        self._tidy(key)
 
     def blind(self) -> list[asyncio.Event]:
         """The watches that have not seen yet what there is; each event is set when it has."""
         return [watch.synced for watch in self._watches if not watch.synced.is_set()]
 
-    def _see(self, kind: Kind, ident: str, found: Object | None, *, gone: bool) -> None:
-        record = self.records.setdefault(ident, Record())
+    def _see(self, kind: Kind, key: str, found: Object | None, *, gone: bool) -> None:
+        record = self.records.setdefault(key, Record())
         if kind is Kind.JOB:
             record.job = sight.job(found) if found else record.job
             record.job = record.job and replace(record.job, gone=gone)
@@ -156,12 +156,12 @@ class Mirror:
             record.pod = sight.pod(found) if found else record.pod
             record.pod = record.pod and replace(record.pod, gone=gone)
         record.changed.set()
-        self._tidy(ident)
+        self._tidy(key)
 
-    def _tidy(self, ident: str) -> None:
-        record = self.records[ident]
+    def _tidy(self, key: str) -> None:
+        record = self.records[key]
         if not record.held and all(one is None or one.gone for one in (record.job, record.pod)):
-            del self.records[ident]
+            del self.records[key]
 
     async def _sweep(self) -> None:
         """Every hour, for the Jobs that are there know which files they use."""

@@ -1,6 +1,5 @@
 """Names, labels and selectors of what stands in the cluster; pure, and no object is built here."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 
@@ -11,19 +10,13 @@ FILES = "firstmate/files"
 NETWORK = "firstmate/network"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
-_SAFE_KEY = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
 _UNFIT = re.compile(r"[^-A-Za-z0-9_.]+")
 _LONGEST = 63
 
 
-def ident(key: str) -> str:
-    """What stands for a launch key in names and labels: the key itself, or a hash of an odd one."""
-    return key if _SAFE_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()[:40]
-
-
-def job(ident: str) -> str:
-    """The name of the Job, and of its container."""
-    return f"firstmate-{ident}"
+def job(key: str) -> str:
+    """The name of a launch key's Job, and of its container."""
+    return f"firstmate-{key}"
 
 
 def value(text: str) -> str:

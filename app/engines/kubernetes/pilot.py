@@ -51,7 +51,7 @@ class Pilot:
             try:
                 parts = await self._shelved(work, shelf) if work.files else None
                 boundaries.reached("files shelved")
-                body = manifest.job(flight.ident, work, self._site, parts)
+                body = manifest.job(flight.key, work, self._site, parts)
                 made = sight.job(await self._cluster.create(where, body))
                 boundaries.reached("job created")
                 flight.begun = self._clock.tick()  # it may have waited long for its turn
@@ -108,8 +108,8 @@ class Pilot:
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:
         """The end with all that can still be learnt about it."""
         if pod := flight.record.pod:
-            is_kept = await self._outputs.keep(flight.ident, flight.namespace, pod.name)
-            printed = self._outputs.read(flight.ident).text() if is_kept else None
+            is_kept = await self._outputs.keep(flight.key, flight.namespace, pod.name)
+            printed = self._outputs.read(flight.key).text() if is_kept else None
             ended = replace(ended, result=sight.result(ended, printed))
         if ended.passed:
             return ended
@@ -120,18 +120,18 @@ class Pilot:
     async def _put_down(self, flight: Flight, cause: str, words: str) -> Ended:
         """Delete the Job, keep what is printed up to the end, and say whether its pods are gone."""
         if (pod := flight.record.pod) and pod.started:
-            await self._outputs.keep(flight.ident, flight.namespace, pod.name)
+            await self._outputs.keep(flight.key, flight.namespace, pod.name)
             # What it prints while it is asked to end goes with the pod unless it is followed.
-            self._outputs.follow(flight.ident, flight.namespace, pod.name)
+            self._outputs.follow(flight.key, flight.namespace, pod.name)
         left = await self._removed(flight)
-        await self._outputs.stop(flight.ident)
+        await self._outputs.stop(flight.key)
         last = flight.record.pod
         code = last.ended.code if last and last.ended else None
         return Ended(code, cause, _joined(words, left))
 
     async def _removed(self, flight: Flight) -> str:
         """Delete the Job and wait until its pods are gone; what is left then, for people."""
-        name, ends_at = names.job(flight.ident), self._clock.tick() + GONE_SECONDS
+        name, ends_at = names.job(flight.key), self._clock.tick() + GONE_SECONDS
         while True:
             try:
                 await self._cluster.delete(Where(Kind.JOB, flight.namespace), name)
@@ -144,7 +144,7 @@ class Pilot:
             await self._nap(flight, LOOK_SECONDS)
 
     async def _pods(self, flight: Flight) -> list[Object]:
-        labels = names.selector({names.KEY: flight.ident})
+        labels = names.selector({names.KEY: flight.key})
         return await self._all(Where(Kind.POD, flight.namespace, labels))
 
     async def _events(self, flight: Flight) -> list[Object]:
