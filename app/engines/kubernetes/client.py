@@ -4,11 +4,11 @@ Which calls are made, and when again, is decided elsewhere; only a refused token
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -28,6 +28,8 @@ minute, is taken for dead."""
 
 CALLS, CONNECTIONS = 32, 128
 """Calls at the same time; the other connections are for watches and for logs that are followed."""
+
+Answer = TypeVar("Answer")
 
 UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
 PAGE_OBJECTS = "500"
@@ -68,7 +70,9 @@ class Cluster:
 
         What everybody waits for goes `ahead` of the calls that wait for their turn.
         """
-        turn: AbstractAsyncContextManager[object] = nullcontext() if ahead else self._slots
+        turn: contextlib.AbstractAsyncContextManager[object] = (
+            contextlib.nullcontext() if ahead else self._slots
+        )
         more: str | None = ""
         while more is not None:
             path = _path(where, limit=PAGE_OBJECTS, **{"continue": more})
@@ -99,6 +103,19 @@ class Cluster:
             async for chunk in reply.content.iter_any():
                 yield chunk
 
+    async def patiently(
+        self, seconds: float, ask: Callable[[], Awaitable[Answer]]
+    ) -> Answer | None:
+        """The answer to a question asked again and again; None when refused, or not had in time."""
+        ends_at = self._clock.tick() + seconds
+        with contextlib.suppress(Rejected):
+            while self._clock.tick() < ends_at:
+                try:
+                    return await ask()
+                except Temporary as error:
+                    await self._clock.sleep(error.after or self._clock.jitter())
+        return None
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
@@ -108,7 +125,7 @@ class Cluster:
             found: Object = json.loads(await reply.read())
             return found
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _opened(
         self,
         method: str,

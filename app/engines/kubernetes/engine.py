@@ -66,7 +66,6 @@ class KubernetesEngine:
         boundaries.reached("job found")
         namespace, left = found
         async with self._boarded(key, namespace, left) as flight:
-            flight.cancelled |= key in self._unwanted
             return await self._pilot.see_out(flight)
 
     async def cancel(self, key: str) -> None:
@@ -110,6 +109,7 @@ class KubernetesEngine:
             )
         flight = self._flights[key]
         flight.waiting += 1
+        flight.cancelled |= key in self._unwanted
         try:
             async with flight.lock:
                 yield flight

@@ -37,8 +37,8 @@ class Flight:
     waiting: int = 0
     cancelled: bool = False
     ended: Ended | None = None
-    told: tuple[Wait, str] = (Wait.NONE, "")
-    wait: Wait = Wait.NONE
+    told: tuple[Wait, str] = ("", "")
+    wait: Wait = ""
     words: str = ""
     since: float = 0.0
     looked_at: float = 0.0
@@ -72,13 +72,13 @@ class Flight:
         return max(self.begun + FIRST_LOOK, 2 * self.looked_at - self.begun)
 
     def _hopeless_at(self) -> float:
-        graces = {Wait.TROUBLE: self.patience.trouble, Wait.ROOM: self.patience.room}
+        graces = {"trouble": self.patience.trouble, "room": self.patience.room}
         return self.since + graces.get(self.wait, 0.0)
 
     def _note(self, now: float) -> None:
         pod = self.record.pod
         wait, words = (pod.wait, pod.words) if pod and (pod.wait or pod.started) else self.told
-        if wait is not self.wait:
+        if wait != self.wait:
             self.wait, self.since, self.words = wait, now, words
         elif wait and not words.startswith("ImagePullBackOff"):  # why it failed was said before
             self.words = words

@@ -8,7 +8,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from app.clock import Clock
 from app.engines.kubernetes import names, sight
@@ -22,7 +21,9 @@ SWEEP_SECONDS = 3600.0
 POLL_SECONDS = 600.0
 """After so long all is listed again, should the watch have missed something unnoticed."""
 
-SHORTEST_WATCH, LONGEST_PAUSE = 1.0, 15.0
+SHORTEST_WATCH = 1.0
+
+Sight = JobSight | PodSight
 _log = logging.getLogger(__name__)
 
 
@@ -40,19 +41,16 @@ class Record:
 
 
 class Watch:
-    """Tells of every object that has a launch key, each change in order, and of those gone.
-
-    `deliver` gets the launch key, the object unless it went unseen, and `gone=`.
-    """
+    """Tells of every object that has a launch key, each change in order, and of those gone."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, where: Where, deliver: Callable[..., None]
+        self, cluster: Cluster, clock: Clock, where: Where, deliver: Callable[[Sight], None]
     ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._where = where
         self._deliver = deliver
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Sight] = {}
         self._version = ""
         self._listed_at = 0.0
         self._failures = 0
@@ -71,8 +69,8 @@ class Watch:
                     self._version = ""
                 if self._failures % 20 == 2:  # noqa: PLR2004 - the second, and seldom again
                     _log.warning("cannot watch %s: %s", self._where.kind.name, error)
-                pause = min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 9)) * self._clock.jitter()
-                await self._clock.sleep(max(getattr(error, "after", None) or 0.0, pause))
+                pause = self._clock.backoff(self._failures)
+                await self._clock.sleep(max(error.after or 0.0, pause))
 
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
@@ -82,9 +80,8 @@ class Watch:
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
                 self._see(found)
-        for name, key in missing.items():
-            del self._known[name]
-            self._deliver(key, None, gone=True)
+        for name in missing:
+            self._deliver(replace(self._known.pop(name), gone=True))
         self._version, self._listed_at = version, self._clock.tick()
         self.synced.set()
 
@@ -101,14 +98,16 @@ class Watch:
         self._failures = 0
 
     def _see(self, found: Object, *, gone: bool = False) -> None:
-        name, key = found["metadata"]["name"], found["metadata"]["labels"][names.KEY]
-        self._known[name] = key
-        if gone:
-            del self._known[name]
+        name = found["metadata"]["name"]
         try:
-            self._deliver(key, found, gone=gone)
+            seen = sight.job(found) if self._where.kind is Kind.JOB else sight.pod(found)
         except (LookupError, TypeError, ValueError):  # one odd object must not make us blind
             _log.exception("cannot read %s %s", self._where.kind.name, name)
+            return
+        self._known[name] = seen
+        if gone:
+            seen = replace(self._known.pop(name), gone=True)
+        self._deliver(seen)
 
 
 class Mirror:
@@ -121,7 +120,7 @@ class Mirror:
         self._clock = clock
         labels = names.selector({names.MANAGED_BY: managed_by, names.KEY: ""})
         self._watches = [
-            Watch(cluster, clock, Where(kind, namespace, labels), partial(self._see, kind))
+            Watch(cluster, clock, Where(kind, namespace, labels), self._see)
             for kind in (Kind.JOB, Kind.POD)
         ]
         endless = [self._sweep(), *(watch.run() for watch in self._watches)]
@@ -147,16 +146,14 @@ class Mirror:
         """The watches that have not seen yet what there is; each event is set when it has."""
         return [watch.synced for watch in self._watches if not watch.synced.is_set()]
 
-    def _see(self, kind: Kind, key: str, found: Object | None, *, gone: bool) -> None:
-        record = self.records.setdefault(key, Record())
-        if kind is Kind.JOB:
-            record.job = sight.job(found) if found else record.job
-            record.job = record.job and replace(record.job, gone=gone)
+    def _see(self, seen: Sight) -> None:
+        record = self.records.setdefault(seen.key, Record())
+        if isinstance(seen, JobSight):
+            record.job = seen
         else:
-            record.pod = sight.pod(found) if found else record.pod
-            record.pod = record.pod and replace(record.pod, gone=gone)
+            record.pod = seen
         record.changed.set()
-        self._tidy(key)
+        self._tidy(seen.key)
 
     def _tidy(self, key: str) -> None:
         record = self.records[key]

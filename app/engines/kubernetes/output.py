@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from app.clock import Clock
@@ -53,16 +54,10 @@ class Outputs:
     async def keep(self, key: str, namespace: str, pod: str) -> bool:
         """Read the whole log; False when it cannot be read within half a minute."""
         await self.stop(key)
-        ends_at = self._clock.tick() + KEEP_SECONDS
-        # Gone with its pod, or never begun; and a full disk costs output, not the outcome.
-        with contextlib.suppress(Rejected, OSError):
-            while self._clock.tick() < ends_at:
-                try:
-                    await self._copy(key, namespace, pod, {})
-                except Temporary as error:
-                    await self._clock.sleep(error.after or self._clock.jitter())
-                else:
-                    return True
+        # Refused when gone with its pod, or never begun; a full disk costs output, no outcome.
+        with contextlib.suppress(OSError):
+            copy = partial(self._copy, key, namespace, pod, {})
+            return await self._cluster.patiently(KEEP_SECONDS, copy) is not None
         return False
 
     def follow(self, key: str, namespace: str, pod: str) -> None:
@@ -89,7 +84,7 @@ class Outputs:
         with contextlib.suppress(Temporary, Rejected, OSError):  # who asks again begins again
             await self._copy(key, namespace, pod, {"follow": "true"})
 
-    async def _copy(self, key: str, namespace: str, pod: str, query: Mapping[str, str]) -> None:
+    async def _copy(self, key: str, namespace: str, pod: str, query: Mapping[str, str]) -> bool:
         """Write a log to its file from the start; of a very long one, its head and its tail."""
         where, file = Where(Kind.POD, namespace), self._folder / key / "output"
         query = {"container": names.job(key), "limitBytes": str(MOST_BYTES), **query}
@@ -103,9 +98,10 @@ class Outputs:
                         kept.append(chunk)
                         size += len(chunk)
                         if "follow" in query and self._is_forgotten(key):
-                            return
+                            return False
                 if size < MOST_BYTES:
-                    return
+                    break
+        return True
 
     def _is_forgotten(self, key: str) -> bool:
         return self._clock.tick() > self._asked.get(key, 0.0) + ASKED_SECONDS

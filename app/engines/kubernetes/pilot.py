@@ -22,7 +22,7 @@ from app.errors import Permanent, Temporary
 GONE_SECONDS = 60.0
 """How long to wait until a deleted Job's pods are gone; then they are said to be there still."""
 
-LOOK_SECONDS, LONGEST_PAUSE = 2.0, 15.0
+LOOK_SECONDS = 2.0
 WARNINGS_TOLD = 3
 
 _MAY_PASS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
@@ -45,8 +45,7 @@ class Pilot:
         Raises:
             Permanent: the cluster will not have it; the text is its own.
         """
-        pause, where = 0.25, Where(Kind.JOB, flight.namespace)
-        patient_until = None
+        where, failures, patient_until = Where(Kind.JOB, flight.namespace), 0, None
         while flight.record.job is None and not flight.trouble(self._clock.tick()):
             try:
                 parts = await self._shelved(work, shelf) if work.files else None
@@ -63,9 +62,8 @@ class Pilot:
                     if error.status not in _MAY_PASS or now > patient_until:
                         raise Permanent(f"the cluster refuses the Job: {error}") from None
                 flight.words = str(error)
-                pause = min(LONGEST_PAUSE, pause * 2)
-                asked = getattr(error, "after", None) or 0.0
-                await self._nap(flight, max(asked, pause * self._clock.jitter()))
+                failures += 1
+                await self._nap(flight, max(error.after or 0.0, self._clock.backoff(failures)))
 
     async def see_out(self, flight: Flight) -> Ended:
         """Wait for the end and keep what was printed, or put it down when it is in trouble."""
@@ -93,16 +91,8 @@ class Pilot:
 
     async def _judged_anew(self, flight: Flight) -> Ended | None:
         """How it ended by what the cluster itself says: a watch may be late, or cut off."""
-        ends_at = self._clock.tick() + GONE_SECONDS
-        while self._clock.tick() < ends_at:
-            try:
-                for found in await self._pods(flight):
-                    flight.record.pod = sight.pod(found)
-                break
-            except Rejected:
-                break
-            except Temporary as error:
-                await self._nap(flight, error.after or LOOK_SECONDS)
+        for found in await self._cluster.patiently(GONE_SECONDS, lambda: self._pods(flight)) or ():
+            flight.record.pod = sight.pod(found)
         return sight.judge(flight.record.job, flight.record.pod)
 
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:

@@ -14,6 +14,9 @@ Object = dict[str, Any]
 class Rejected(Permanent):
     """The cluster understood and will not; the text is its own."""
 
+    after: float | None = None
+    """Nothing is said of when to try again."""
+
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from typing import Literal
 
 from app.engines.contract import RESULT_BYTES, Ended
 from app.engines.kubernetes import names
@@ -13,17 +13,8 @@ NOT_FOUND = 127
 """The exit code of what could not be started, as a shell has it."""
 
 
-class Wait(Enum):
-    """What holds a pod up; for how long it may, the engine decides."""
-
-    NONE = auto()
-    HOPELESS = auto()
-    TROUBLE = auto()
-    ROOM = auto()
-
-    def __bool__(self) -> bool:
-        return self is not Wait.NONE
-
+Wait = Literal["", "hopeless", "trouble", "room"]
+"""What holds a pod up, if anything does; for how long it may, the engine decides."""
 
 _HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 _PULL = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError")
@@ -40,6 +31,7 @@ class JobSight:
     After `seconds` from its creation the cluster ends it.
     """
 
+    key: str
     uid: str
     created: float
     seconds: float
@@ -57,6 +49,7 @@ class PodSight:
     `leaving` means that somebody deletes it, so that an end is not its own doing.
     """
 
+    key: str
     name: str
     uid: str
     started: bool
@@ -73,6 +66,7 @@ def job(found: Object) -> JobSight:
     over = next((kind for kind in ("Complete", "Failed") if kind in conditions), "")
     told = conditions.get(over, {})
     return JobSight(
+        key=metadata["labels"][names.KEY],
         uid=metadata["uid"],
         created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
         seconds=found["spec"]["activeDeadlineSeconds"],
@@ -86,10 +80,12 @@ def job(found: Object) -> JobSight:
 def pod(found: Object) -> PodSight:
     """A pod as it is."""
     metadata, status = found["metadata"], found.get("status", {})
-    main = _state(status.get("containerStatuses"), names.job(metadata["labels"][names.KEY]))
+    key = metadata["labels"][names.KEY]
+    main = _state(status.get("containerStatuses"), names.job(key))
     init = _state(status.get("initContainerStatuses"), "files")
     wait, words = _held_up(found, init.get("waiting") or main.get("waiting", {}))
     return PodSight(
+        key=key,
         name=metadata["name"],
         uid=metadata["uid"],
         started="running" in main or "terminated" in main,
@@ -122,8 +118,8 @@ def told(events: list[Object]) -> tuple[Wait, str]:
     for one in reversed(events):
         if one.get("reason") in _WORTH_TELLING:
             words = _said(one)
-            return (Wait.ROOM if "exceeded quota" in words else Wait.TROUBLE), words
-    return Wait.NONE, ""
+            return ("room" if "exceeded quota" in words else "trouble"), words
+    return "", ""
 
 
 def warnings(events: list[Object], most: int) -> list[str]:
@@ -173,11 +169,11 @@ def _end(found: Object, terminated: Object | None, init: Object) -> Ended | None
 
 def _held_up(found: Object, waiting: Object) -> tuple[Wait, str]:
     if (reason := waiting.get("reason")) in (*_HOPELESS, *_PULL, *_CONFIG):
-        return (Wait.HOPELESS if reason in _HOPELESS else Wait.TROUBLE), _said(waiting)
+        return ("hopeless" if reason in _HOPELESS else "trouble"), _said(waiting)
     scheduled = _conditions(found, "False").get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
-        return Wait.ROOM, _said(scheduled)
-    return Wait.NONE, ""
+        return "room", _said(scheduled)
+    return "", ""
 
 
 def _said(about: Object) -> str:
