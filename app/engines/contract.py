@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Protocol
 
+from app.errors import Permanent
 from app.jobconfig.schema import Pod, Resources, SecurityContext
+
+MOUNT = "/keptn"
+"""Where a task expects its files."""
+
+RESULT_FILE = "/dev/termination-log"
+"""Where a container tells its result."""
 
 RESULT_BYTES = 4096
 """The largest result file; Kubernetes keeps no more of a termination message."""
@@ -33,6 +41,9 @@ class Work:
     `/keptn`; `files` are to stand there, by their relative path. `secrets` are names of Kubernetes
     Secrets whose keys become variables, a later one before an earlier one and `env` before all.
     `service_account` is None where the task names none. `ttl` is in seconds after the end.
+
+    Raises:
+        Permanent: the path of a file leaves the task's folder.
     """
 
     image: str
@@ -54,6 +65,13 @@ class Work:
     annotations: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = field(default_factory=Origin)
     pod: Pod = field(default_factory=Pod)
+
+    def __post_init__(self) -> None:
+        """Refuse a file that is none, or would stand elsewhere."""
+        for name in self.files:
+            parts = PurePosixPath(name).parts
+            if not parts or ".." in parts or name.startswith("/") or not name.isprintable():
+                raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,23 +103,22 @@ def _security(context: SecurityContext) -> list[str]:
         raise Permanent("securityContext.runAsGroup without runAsUser: set both")
     user = [str(one) for one in (context.run_as_user, context.run_as_group) if one is not None]
     capabilities = context.capabilities or Capabilities()
-    no_more = context.allow_privilege_escalation is False and "no-new-privileges"
+    no_more = ["no-new-privileges"] if context.allow_privilege_escalation is False else []
     return [
         *(["--privileged"] if context.privileged else []),
         *_flag("--user", ":".join(user)),
         *(["--read-only"] if context.read_only_root_filesystem else []),
         *repeat("--cap-drop", capabilities.drop),
         *repeat("--cap-add", capabilities.add),
-        *_flag("--security-opt", no_more),
-        *_flag("--security-opt", _seccomp(context)),
+        *repeat("--security-opt", [*no_more, *_seccomp(context)]),
     ]
 
 
-def _seccomp(context: SecurityContext) -> str:
+def _seccomp(context: SecurityContext) -> list[str]:
     kind = context.seccomp_profile.type if context.seccomp_profile else None
     if kind not in (None, "", "RuntimeDefault", "Unconfined"):
         raise Permanent(
             f"securityContext.seccompProfile {kind!r}: there are no profiles beside RuntimeDefault"
             " and Unconfined on this engine"
         )
-    return "seccomp=unconfined" if kind == "Unconfined" else ""
+    return ["seccomp=unconfined"] if kind == "Unconfined" else []

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.clock import Clock
-from app.engines.contract import Ended, Work
-from app.engines.folder import MOUNT, Folder, variables
+from app.engines.contract import MOUNT, Ended, Work
 from app.engines.jobs import Command
-from app.engines.local import LocalEngine
+from app.engines.local import Folder, LocalEngine, variables
 from app.errors import Permanent
 from app.jobconfig.env import expand
 

@@ -136,22 +136,19 @@ class Cluster:
         """The reply to a request, when it is a 2xx; `silence` is how long it may pause."""
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
-            for last in (False, True):
-                sent = await self._client.rest_client.request(
-                    method,
-                    self._access.url + path,
-                    headers=self._headers(),
-                    body=body,
-                    _request_timeout=limit,
-                )
-                async with sent.response as reply:
-                    if reply.status == HTTPStatus.UNAUTHORIZED and not last:
-                        self._read_at = float("-inf")
-                        continue
-                    if not reply.ok:
-                        raise _failure(reply.status, _said(await reply.read()), reply.headers)
-                    yield reply
-                    return
+            sent = await self._client.rest_client.request(
+                method,
+                self._access.url + path,
+                headers=self._headers(),
+                body=body,
+                _request_timeout=limit,
+            )
+            async with sent.response as reply:
+                if reply.status == HTTPStatus.UNAUTHORIZED:
+                    self._read_at = float("-inf")
+                if not reply.ok:
+                    raise _failure(reply.status, _said(await reply.read()), reply.headers)
+                yield reply
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"{method} {path.partition('?')[0]}"
             raise Temporary(f"{what}: {type(error).__name__}") from None

@@ -3,6 +3,7 @@
 What to make of the answers is for whoever asks.
 """
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,6 @@ DANGEROUS = ("get secrets", "list secrets", "create pods/exec")
 OWN_CONTAINER = "firstmate"
 """The name of our container in our own pod."""
 
-_KINDS = {kind.rpartition("/")[2]: kind for kind in Kind}
-
 
 def group(resource: str) -> str:
     """The group of the API that a resource is in."""
@@ -63,7 +62,7 @@ async def with_image(cluster: "Cluster", site: Site) -> Site:
 
 
 async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | None:
-    """Whether we have a right; None where the cluster does not tell, and no list does."""
+    """Whether we have a right; None where the cluster does not tell."""
     verb, _, resource = right.partition(" ")
     resource, _, part = resource.partition("/")
     asked = {"verb": verb, "group": group(resource), "resource": resource, "subresource": part}
@@ -72,12 +71,10 @@ async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | Non
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": asked | {"namespace": namespace}},
     }
-    try:
+    with contextlib.suppress(Rejected):
         reply = await cluster.create(Where(Kind.ACCESS_REVIEW, namespace), review)
-    except Rejected:
-        is_listed = verb == "list" and resource in _KINDS
-        return await _lists(cluster, Where(_KINDS[resource], namespace)) if is_listed else None
-    return bool(reply["status"]["allowed"])
+        return bool(reply["status"]["allowed"])
+    return None
 
 
 async def rehearse(cluster: "Cluster", site: Site, namespace: str) -> None:
@@ -90,11 +87,3 @@ async def rehearse(cluster: "Cluster", site: Site, namespace: str) -> None:
     work = Work(image, (), (), {}, "", deadline=60.0, namespace=namespace)
     body = manifest.job("check", work, site)
     await cluster.create(Where(Kind.JOB, namespace), body, dryRun="All")
-
-
-async def _lists(cluster: "Cluster", where: Where) -> bool:
-    try:
-        await anext(cluster.pages(where))
-    except Rejected:
-        return False
-    return True

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.document.typed import Part
-from app.engines.contract import Work
+from app.engines.contract import MOUNT, RESULT_FILE, Work
 from app.engines.kubernetes import names
 from app.engines.kubernetes.port import Object
 from app.engines.kubernetes.site import CONFINED, FILES_GROUP, MODEST, RESTRICTED, Site
 from app.jobconfig.schema import Resources, SecurityContext, Volume
 
-MOUNT = "/keptn"
 PARTS = "/firstmate/files"
-RESULT_FILE = "/dev/termination-log"
 GRACE_SECONDS = 10
 """Between the polite end of a container and the certain one."""
 

@@ -11,19 +11,15 @@ import tarfile
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import PurePosixPath
 
 from app.clock import Clock
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.manifest import Parts
 from app.engines.kubernetes.port import Kind, Object, Rejected, Where
-from app.errors import Permanent
 
 PART_BYTES = 765 * 1024
 """In base64 just below the one MiB that a ConfigMap may hold, and that is sent in one piece."""
-
-LARGEST = 20 * 1024 * 1024
 
 UNUSED_SECONDS = 86400.0
 FRESH_SECONDS = 3600.0
@@ -47,7 +43,6 @@ class Shelf:
         """Have the files there.
 
         Raises:
-            Permanent: they are too large.
             Temporary: they may or may not be there.
         """
         archive = await asyncio.to_thread(_packed, files)
@@ -85,21 +80,7 @@ class Shelf:
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
-    """The archive: the same files are the same bytes, whoever packs them, and when.
-
-    Raises:
-        Permanent: they are too large, telling how large; or a path leaves the folder, or is none.
-    """
-    for name in files:
-        parts = PurePosixPath(name).parts
-        if not parts or ".." in parts or name.startswith("/") or not name.isprintable():
-            raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
-    size = sum(map(len, files.values()))
-    if size > LARGEST:
-        raise Permanent(
-            f"files: {size / 2**20:.1f} MiB in all, a task in the cluster can have"
-            f" {LARGEST // 2**20} MiB: name fewer, or bring them in the image"
-        )
+    """The archive: the same files are the same bytes, whoever packs them, and when."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in sorted(files.items()):

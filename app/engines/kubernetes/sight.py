@@ -1,7 +1,7 @@
 """What a Job, its pod and their events tell, in few words: pure, and small enough for thousands."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -26,7 +26,7 @@ _WORTH_TELLING = ("FailedCreate", "FailedMount", "FailedCreatePodSandBox")
 
 @dataclass(frozen=True, slots=True)
 class JobSight:
-    """A Job: `over` is the condition that ended it, with the cluster's reason and words.
+    """A Job, and what the cluster says of its end; the exit code is its pod's to tell.
 
     After `seconds` from its creation the cluster ends it.
     """
@@ -36,9 +36,7 @@ class JobSight:
     created: float
     seconds: float
     files: str
-    over: str
-    reason: str
-    message: str
+    ended: Ended | None
     gone: bool = False
 
 
@@ -63,17 +61,18 @@ class PodSight:
 def job(found: Object) -> JobSight:
     """A Job as it is; conditions count by type and status."""
     metadata, conditions = found["metadata"], _conditions(found, "True")
-    over = next((kind for kind in ("Complete", "Failed") if kind in conditions), "")
-    told = conditions.get(over, {})
+    ended = Ended(0) if "Complete" in conditions else None
+    if failed := conditions.get("Failed"):
+        ended = Ended(None, "interrupted", _said(failed))
+        if failed.get("reason") == "DeadlineExceeded":
+            ended = Ended(None, "timeout", "the cluster ended it at its deadline")
     return JobSight(
         key=metadata["labels"][names.KEY],
         uid=metadata["uid"],
         created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
         seconds=found["spec"]["activeDeadlineSeconds"],
         files=metadata["labels"].get(names.FILES, ""),
-        over=over,
-        reason=told.get("reason", ""),
-        message=told.get("message", ""),
+        ended=ended,
     )
 
 
@@ -98,19 +97,15 @@ def pod(found: Object) -> PodSight:
 
 def judge(job: JobSight | None, pod: PodSight | None) -> Ended | None:
     """How the work ended; None while it goes on, or while more has to be heard."""
-    ended = pod.ended if pod else None
-    if ended and pod and not pod.leaving:
-        return ended
-    code = ended.code if ended else None
-    if job is None:
-        return None
-    if job.over == "Complete":
-        return ended or Ended(0)
-    if job.reason == "DeadlineExceeded":
-        return Ended(code, "timeout", "the cluster ended it at its deadline")
-    if job.over:
-        return Ended(code, "interrupted", f"{job.reason}: {job.message}")
-    return Ended(code, "interrupted", "its Job was deleted from outside") if job.gone else None
+    own = pod.ended if pod else None
+    if own and pod and not pod.leaving:
+        return own
+    told = job.ended if job else None
+    if told is None and job and job.gone:
+        told = Ended(None, "interrupted", "its Job was deleted from outside")
+    if told and own:
+        return own if told.passed else replace(told, code=own.code)
+    return told
 
 
 def told(events: list[Object]) -> tuple[Wait, str]:

@@ -4,15 +4,14 @@ How it becomes part of a Job stands in `manifest`.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
-from app.document.tree import Mapping as Tree
-from app.document.tree import Node, compose
-from app.document.typed import FileError, Flag, Int64, Part, Text, validated
+from app.document.typed import Flag, Int64, Part, Text, loaded, validated
 from app.errors import Permanent
-from app.jobconfig.schema import Capabilities, Resources, SeccompProfile, SecurityContext
+from app.jobconfig.schema import Resources, SeccompProfile, SecurityContext
 
 CONFINED = SecurityContext.model_validate(
     {
@@ -81,35 +80,13 @@ class Site:
 
 
 def read_defaults(file: Path) -> JobDefaults:
-    """What an operator's file says; Go's capital letters in its keys mean nothing.
+    """What an operator's file says.
 
     Raises:
         Permanent: it cannot be read, or is wrong, naming the line.
     """
     try:
-        tree, problems = compose(file.read_text())
+        text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(f"JOB_DEFAULTS_FILE {file} cannot be read: {error}") from None
-    if tree is None or problems:
-        raise FileError(str(file), problems)
-    _respell(tree)
-    defaults, wrong = validated(JobDefaults, tree)
-    if defaults is None:
-        raise FileError(str(file), wrong)
-    return defaults
-
-
-_KEYS = {
-    (key := field.alias or name).casefold(): key
-    for part in (JobDefaults, PodSecurity, SecurityContext, Capabilities, SeccompProfile)
-    for name, field in part.model_fields.items()
-}
-
-
-def _respell(node: Node) -> None:
-    if isinstance(node, Tree):
-        for key in list(node):
-            spelled = _KEYS.get(key.casefold(), key)
-            node[spelled], node.marks[spelled] = node.pop(key), node.marks.pop(key)
-            if spelled != "labels":
-                _respell(node[spelled])
+    return loaded(text, str(file), partial(validated, JobDefaults))
