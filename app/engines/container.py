@@ -121,7 +121,7 @@ class ContainerEngine(LocalEngine):
 
         Its private file is an env file.
         """
-        if work.security.privileged and not self._privileged:
+        if work.task.security_context.privileged and not self._privileged:
             raise Permanent("privileged containers are not allowed: see ALLOW_PRIVILEGED_JOBS")
         key = folder.path.name
         env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT_FILE})
@@ -139,8 +139,8 @@ class ContainerEngine(LocalEngine):
             ),
             *("--env-file", str(folder.private)),
             *flags.repeat("--env", passed),
-            *flags.of(work),
-            *flags.command(work, env),
+            *flags.of(work.task),
+            *flags.command(work.task, env),
         )
         env_file = "".join(f"{name}={text}\n" for name, text in listed.items())
         return self._attended(key, work.deadline, args, passed), env_file

@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from app.engines.contract import Work
 from app.errors import Permanent
 from app.jobconfig.env import expand
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Capabilities, Resources, SecurityContext
+from app.jobconfig.schema import Capabilities, Resources, SecurityContext, Task
 
 _PULLS = {"": "", "Always": "always", "IfNotPresent": "missing", "Never": "never"}
 _IMAGE = re.compile(r"[A-Za-z0-9](?!.*:/)[\w.:/@+-]*", re.ASCII)
@@ -28,34 +27,34 @@ _STEERING = re.compile(
 )
 
 
-def of(work: Work) -> list[str]:
+def of(task: Task) -> list[str]:
     """The flags for everything but its name, mounts and variables.
 
     Raises:
         Permanent: a key that cannot be served, with the remedy.
     """
-    if work.pull_policy not in _PULLS:
+    if task.image_pull_policy not in _PULLS:
         allowed = ", ".join(filter(None, _PULLS))
-        raise Permanent(f"imagePullPolicy {work.pull_policy!r} is none of {allowed}")
+        raise Permanent(f"imagePullPolicy {task.image_pull_policy!r} is none of {allowed}")
     return [
-        *_flag("--pull", _PULLS[work.pull_policy]),
-        *_flag("--workdir", work.working_dir),
-        *_flag("--network", "" if work.network else "none"),
-        *_limits(work.resources or Resources()),
-        *_security(work.security),
+        *_flag("--pull", _PULLS[task.image_pull_policy]),
+        *_flag("--workdir", task.working_dir),
+        *_flag("--network", "none" if task.network == "none" else ""),
+        *_limits(task.resources or Resources()),
+        *_security(task.security_context),
     ]
 
 
-def command(work: Work, env: Mapping[str, str]) -> list[str]:
+def command(task: Task, env: Mapping[str, str]) -> list[str]:
     """Entrypoint, image and arguments, by Kubernetes' rules for command and args.
 
     Raises:
         Permanent: there is no such image.
     """
-    if not _IMAGE.fullmatch(work.image):
-        raise Permanent(f"image {work.image!r} is no image's name: write it as HOST/NAME:TAG")
-    cmd, args = ([expand(part, env) for part in parts] for parts in (work.cmd, work.args))
-    return [*(["--entrypoint", cmd[0]] if cmd else []), work.image, *cmd[1:], *args]
+    if not _IMAGE.fullmatch(task.image):
+        raise Permanent(f"image {task.image!r} is no image's name: write it as HOST/NAME:TAG")
+    cmd, args = ([expand(part, env) for part in parts] for parts in (task.cmd, task.args))
+    return [*(["--entrypoint", cmd[0]] if cmd else []), task.image, *cmd[1:], *args]
 
 
 def split(env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

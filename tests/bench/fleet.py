@@ -17,6 +17,7 @@ from app.engines.kubernetes.engine import KubernetesEngine
 from app.engines.kubernetes.flight import Patience
 from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
+from app.jobconfig.schema import Task
 from tests.bench.table import Aim, Figure
 from tests.clocks import FastClock
 from tests.kube.client import KubeHost, RemoteKube
@@ -85,7 +86,7 @@ def _running(engine: KubernetesEngine) -> int:
 
 
 def _work() -> Work:
-    return Work("long", ("true",), (), {"A": "1"}, "", 86400.0)
+    return Work(Task(image="long", cmd=("true",)), {"A": "1"}, 86400.0)
 
 
 @contextmanager

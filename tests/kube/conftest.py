@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.engines.contract import Ended, Work
+from app.engines.contract import Ended
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
 from app.engines.kubernetes.flight import Patience
 from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
+from tests import works
 from tests.clocks import FastClock
 from tests.kube.plays import Play
 from tests.kube.server import TOKEN, Kube
@@ -50,9 +51,8 @@ class Harbour:
         key = key or self.key
         if play:
             self.kube.play(more.setdefault("image", f"image-{key}"), play)
-        given = {"image": "alpine", "cmd": (), "args": (), "env": {}, "working_dir": ""}
-        work = Work(**{**given, "secrets": ("planted",), "deadline": 300.0, **more})
-        return await self.engine.launch(key, work)
+        given = {"image": "alpine", "secrets": ("planted",), "deadline": 300.0}
+        return await self.engine.launch(key, works.work(**{**given, **more}))
 
     def begin(self, play: Play | None = None, key: str = "", **more: Any) -> "asyncio.Task[Ended]":
         """Launch and go on."""

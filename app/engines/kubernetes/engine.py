@@ -48,7 +48,7 @@ class KubernetesEngine:
 
     async def launch(self, key: str, work: Work) -> Ended:
         """See `Engine.launch`."""
-        name = work.namespace or self._site.namespaces[0]
+        name = work.task.namespace or self._site.namespaces[0]
         if name not in self._site.namespaces:
             known = ", ".join(self._site.namespaces)
             raise Permanent(f"namespace {name!r}: Jobs are made in {known} only; see JOB_NAMESPACE")

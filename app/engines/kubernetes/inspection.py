@@ -12,6 +12,7 @@ from app.engines.kubernetes import manifest
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.engines.kubernetes.site import Site
 from app.errors import Permanent
+from app.jobconfig.schema import Task
 
 if TYPE_CHECKING:  # who has not installed the client can still be told so
     from app.engines.kubernetes.client import Cluster
@@ -84,6 +85,6 @@ async def rehearse(cluster: "Cluster", site: Site, namespace: str) -> None:
         Rejected: in the words of the one who refuses it.
     """
     image = site.init_image or "firstmate"
-    work = Work(image, (), (), {}, "", deadline=60.0, namespace=namespace)
+    work = Work(Task(image=image, namespace=namespace), {}, deadline=60.0)
     body = manifest.job("check", work, site)
     await cluster.create(Where(Kind.JOB, namespace), body, dryRun="All")

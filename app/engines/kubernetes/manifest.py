@@ -33,27 +33,27 @@ class Parts:
 
 def job(key: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
     """The Job for some work; `parts` are given when it has files."""
-    ours = {names.KEY: key, names.MANAGED_BY: site.managed_by}
+    task, ours = work.task, {names.KEY: key, names.MANAGED_BY: site.managed_by}
     files = {names.FILES: parts.digest[:32]} if parts else {}
-    network = {names.NETWORK: "default" if work.network else "none"}
-    ttl = DEFAULT_TTL if work.ttl is None else work.ttl
+    network = {names.NETWORK: task.network}
+    ttl = task.ttl_seconds_after_finished
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": names.job(key),
-            "namespace": work.namespace or site.namespaces[0],
+            "namespace": task.namespace or site.namespaces[0],
             "labels": {**site.defaults.labels, **names.labels(work.origin), **ours, **files},
-            "annotations": dict(work.annotations),
+            "annotations": dict(task.annotations),
         },
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": math.ceil(max(work.deadline, 0)) + BACKSTOP_SECONDS,
-            "ttlSecondsAfterFinished": max(SHORTEST_TTL, ttl),
+            "ttlSecondsAfterFinished": DEFAULT_TTL if ttl is None else max(SHORTEST_TTL, ttl),
             "template": {
                 "metadata": {
-                    "labels": {**work.pod.labels, **ours, **network},
-                    "annotations": dict(work.pod.annotations),
+                    "labels": {**task.pod.labels, **ours, **network},
+                    "annotations": dict(task.pod.annotations),
                 },
                 "spec": _pod(key, work, site, parts),
             },
@@ -62,7 +62,7 @@ def job(key: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
 
 
 def _pod(key: str, work: Work, site: Site, parts: Parts | None) -> Object:
-    mounts = [{"name": "job-volume", "mountPath": MOUNT}]
+    task, mounts = work.task, [{"name": "job-volume", "mountPath": MOUNT}]
     spec = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -73,44 +73,48 @@ def _pod(key: str, work: Work, site: Site, parts: Parts | None) -> Object:
         "volumes": [
             {"name": "job-volume", "emptyDir": {"sizeLimit": site.volume_size}},
             *([_projection(parts)] if parts else []),
-            *({"name": f"volume-{n}", **one.source} for n, one in enumerate(work.pod.volumes)),
+            *({"name": f"volume-{n}", **one.source} for n, one in enumerate(task.pod.volumes)),
         ],
     }
     # A task that names an account asks for its token; whether it gets one, the account says.
-    if not work.service_account or work.service_account == site.service_account:
+    if not task.service_account or task.service_account == site.service_account:
         spec["automountServiceAccountToken"] = False
     return spec | _filled(
-        serviceAccountName=work.service_account or site.service_account,
-        imagePullSecrets=[{"name": name} for name in work.pod.image_pull_secrets],
-        nodeSelector=dict(work.pod.node_selector),
-        tolerations=[_given(one) for one in work.pod.tolerations],
-        affinity=dict(work.pod.affinity),
+        serviceAccountName=task.service_account or site.service_account,
+        imagePullSecrets=[{"name": name} for name in task.pod.image_pull_secrets],
+        nodeSelector=dict(task.pod.node_selector),
+        tolerations=[_given(one) for one in task.pod.tolerations],
+        affinity=dict(task.pod.affinity),
     )
 
 
 def _container(name: str, work: Work, site: Site, mounts: list[Object]) -> Object:
+    task = work.task
     env = {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT_FILE, **work.env}
+    secrets = [one.name for one in task.env if one.value_from == "secret"]
     return {
         "name": name,
-        "image": work.image,
+        "image": task.image,
         "env": [{"name": name, "value": text} for name, text in env.items() if _is_name(name)],
-        "resources": _resources(work.resources or site.resources),
-        "securityContext": _merged(RESTRICTED, site.defaults.job_security_context, work.security),
-        "volumeMounts": mounts + _mounts(work.pod.volumes),
+        "resources": _resources(task.resources or site.resources),
+        "securityContext": _merged(
+            RESTRICTED, site.defaults.job_security_context, task.security_context
+        ),
+        "volumeMounts": mounts + _mounts(task.pod.volumes),
         "terminationMessagePath": RESULT_FILE,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     } | _filled(
-        command=list(work.cmd),
-        args=list(work.args),
-        envFrom=[{"secretRef": {"name": name}} for name in work.secrets],
-        workingDir=work.working_dir,
-        imagePullPolicy=work.pull_policy,
+        command=list(task.cmd),
+        args=list(task.args),
+        envFrom=[{"secretRef": {"name": name}} for name in secrets],
+        workingDir=task.working_dir,
+        imagePullPolicy=task.image_pull_policy,
     )
 
 
 def _init(work: Work, site: Site, parts: Parts, mounts: list[Object]) -> Object:
     """Our own program; the same user as the task's, so that the files are its own."""
-    user = work.security.model_copy(update={"capabilities": None, "proc_mount": None})
+    user = work.task.security_context.model_copy(update={"capabilities": None, "proc_mount": None})
     return {
         "name": "files",
         "image": site.init_image,
