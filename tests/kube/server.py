@@ -41,7 +41,6 @@ class Kube:
         self.mute = False
         self.closed: set[str] = set()  # namespaces without our Role
         self.reviewing = True
-        self.denial = ""  # what an admission webhook says to every Job
         self.late = 0.0
         self.watches: set[web.StreamResponse] = set()
         self._transports: set[asyncio.Transport] = set()
@@ -167,8 +166,6 @@ class Kube:
             return _status(400, "the namespace of the object does not match the request")
         if self.validating and (wrong := rules.faults(body)):
             return _status(422, f"{body['kind']} is invalid: {'; '.join(wrong)}")
-        if self.denial and plural == "jobs":
-            return _status(400 if "dry run" in self.denial else 403, self.denial)
         if is_dry:
             return web.json_response(body, status=201)
         try:
