@@ -100,7 +100,7 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
     needed = asked == "container" or (asked == "auto" and bool(cli))
     seconds = PATIENT_SECONDS if needed else PROBE_SECONDS
     if asked != "process" and (found := find_cli(cli, os.environ, seconds)):
-        return ContainerEngine(found, jobs, clock, privileged=settings.allow_privileged_jobs)
+        return ContainerEngine(found, jobs, clock)
     if needed:
         raise Permanent(
             f"no container engine: {cli or 'neither docker nor podman'} answers `info` within"

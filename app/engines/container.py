@@ -76,7 +76,7 @@ Found = Mapping[str, Any]
 
 
 class ContainerEngine(LocalEngine):
-    """Runs work in containers; `privileged` ones only when the operator allows them."""
+    """Runs work in containers."""
 
     name = "container"
     without_effect = frozenset(
@@ -84,13 +84,12 @@ class ContainerEngine(LocalEngine):
         | {"resources.requests", "securityContext.runAsNonRoot", "securityContext.procMount"}
     )
 
-    def __init__(self, cli: Cli, folder: Path, clock: Clock, *, privileged: bool = False) -> None:
+    def __init__(self, cli: Cli, folder: Path, clock: Clock) -> None:
         super().__init__(folder, clock)
         if ":" in str(self._folder):
             raise Permanent(f"DATA_DIR {folder.parent}: containers mount no path with a colon")
         self._cli = cli
         self._home = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
-        self._privileged = privileged
         self._removing: set[asyncio.Task[None]] = set()
 
     def clear(self, key: str) -> None:
@@ -121,8 +120,6 @@ class ContainerEngine(LocalEngine):
 
         Its private file is an env file.
         """
-        if work.task.security_context.privileged and not self._privileged:
-            raise Permanent("privileged containers are not allowed: see ALLOW_PRIVILEGED_JOBS")
         key = folder.path.name
         env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT_FILE})
         listed, passed = flags.split(env)

@@ -109,7 +109,7 @@ class Jobs:
             self._cancelled.discard(key)
         if found := self._read(key, "exit.json"):
             boundaries.reached("exit seen")
-            return _ended(found)
+            return Ended(**found)
         self._end_orphan(key)
         return None
 
@@ -190,10 +190,3 @@ class Jobs:
         if pid and supervisor.start_time(pid) == job.get("started"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-
-
-def _ended(found: Mapping[str, Any]) -> Ended:
-    code, cause, detail = found["code"], found["cause"], found["detail"]
-    if code < 0 and not detail:
-        detail = f"ended by signal {signal.Signals(-code).name}"
-    return Ended(code if code >= 0 else 128 - code, cause, detail)

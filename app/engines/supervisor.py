@@ -100,7 +100,8 @@ class Job:
         self.read()
         self.pipe.close()
         self._output.close()
-        _save_exit(self._place, code, self.cause)
+        signalled = f"ended by signal {signal.Signals(-code).name}" if code < 0 else ""
+        _save_exit(self._place, code if code >= 0 else 128 - code, self.cause, signalled)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -134,7 +135,7 @@ def _save(path: str, value: dict[str, Any]) -> None:
     os.rename(path + ".part", path)  # noqa: PTH104 - as above
 
 
-def _save_exit(place: str, code: int, cause: str, detail: str = "") -> None:
+def _save_exit(place: str, code: int, cause: str, detail: str) -> None:
     with contextlib.suppress(OSError):  # not saved, the job counts as interrupted
         _save(f"{place}/exit.json", {"code": code, "cause": cause, "detail": detail})
 

@@ -88,17 +88,6 @@ async def test_an_image_that_cannot_be_pulled_is_told_as_the_cli_says_it(any_box
     assert "--help" not in ended.detail
 
 
-async def test_a_privileged_container_needs_the_operators_leave(
-    box_yard: Yard, tmp_path: Path
-) -> None:
-    security = SecurityContext(privileged=True)
-    with pytest.raises(Permanent, match="ALLOW_PRIVILEGED_JOBS"):
-        await box_yard.run("true", security=security)
-    assert box_yard.cli
-    box_yard.engine = ContainerEngine(box_yard.cli, tmp_path / "allowed", Clock(), privileged=True)
-    assert (await box_yard.run("true", security=security)).passed
-
-
 async def test_no_value_of_a_variable_stands_on_a_command_line(box_yard: Yard) -> None:
     env = {"ONE": "s3cret-plain", "TWO": "s3cret\nlines"}
     job = box_yard.begin(*shell("echo begun; sleep 300"), env=env)

@@ -49,10 +49,6 @@ class Cluster:
         self._token, self._read_at = "", float("-inf")
         self._slots = asyncio.Semaphore(CALLS)
 
-    async def get(self, where: Where, name: str) -> Object:
-        """One object; `Rejected` with NOT_FOUND when there is none of that name."""
-        return await self._call("GET", _path(where, name))
-
     async def create(self, where: Where, body: Object, **query: str) -> Object:
         """Make an object; `Rejected` with CONFLICT when one of that name is there."""
         return await self._call("POST", _path(where, **query), body)
@@ -80,6 +76,10 @@ class Cluster:
                 page = json.loads(await reply.read())
             yield page
             more = page["metadata"].get("continue") or None
+
+    async def all(self, where: Where) -> list[Object]:
+        """All objects at once."""
+        return [found async for page in self.pages(where) for found in page["items"]]
 
     async def watch(self, where: Where, version: str) -> AsyncGenerator[Object, None]:
         """Changes after a version, bookmarks among them, until the server ends it; or `Expired`."""
@@ -134,14 +134,11 @@ class Cluster:
         silence: float | None = REPLY_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The reply to a request, when it is a 2xx; `silence` is how long it may pause."""
+        url = self._access.url + path
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
             sent = await self._client.rest_client.request(
-                method,
-                self._access.url + path,
-                headers=self._headers(),
-                body=body,
-                _request_timeout=limit,
+                method, url, headers=self._headers(), body=body, _request_timeout=limit
             )
             async with sent.response as reply:
                 if reply.status == HTTPStatus.UNAUTHORIZED:

@@ -1,6 +1,7 @@
 """One launch on its way: how patient to be with it. Nothing is asked or told here."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from app.engines.contract import Ended
@@ -18,13 +19,17 @@ class Patience:
     trouble: float = 15.0
     room: float = 180.0
 
+    def of(self, wait: Wait) -> float:
+        """For how long it may last."""
+        return {"": math.inf, "hopeless": 0.0, "trouble": self.trouble, "room": self.room}[wait]
+
 
 @dataclass(slots=True)
 class Flight:
     """A launch that somebody waits for; times are the clock's ticks.
 
-    `cancelled` is set from outside; `told` is what events said; `wait` has lasted since `since`,
-    and `words` are the cluster's about it.
+    `cancelled` is set from outside; `told` is what events said; what it waits for, if
+    anything, is hopeless at `hopeless_at`, and `words` are the cluster's about it.
     """
 
     key: str
@@ -40,7 +45,7 @@ class Flight:
     told: tuple[Wait, str] = ("", "")
     wait: Wait = ""
     words: str = ""
-    since: float = 0.0
+    hopeless_at: float = math.inf
     looked_at: float = 0.0
 
     def trouble(self, now: float) -> tuple[str, str] | None:
@@ -50,12 +55,11 @@ class Flight:
             return "cancelled", ""
         if now >= self.ends_at:
             return "timeout", self.words
-        return ("create", self.words) if self.wait and now >= self._hopeless_at() else None
+        return ("create", self.words) if now >= self.hopeless_at else None
 
     def patient_until(self) -> float:
         """When to look again should nothing happen."""
-        hopeless_at = self._hopeless_at() if self.wait else self.ends_at
-        return min(self.ends_at, hopeless_at, self._look_at())
+        return min(self.ends_at, self.hopeless_at, self._look_at())
 
     def is_due_for_a_look(self, now: float) -> bool:
         """Whether its events should be asked for; the next time is twice as late."""
@@ -71,14 +75,10 @@ class Flight:
             return self.ends_at
         return max(self.begun + FIRST_LOOK, 2 * self.looked_at - self.begun)
 
-    def _hopeless_at(self) -> float:
-        graces = {"trouble": self.patience.trouble, "room": self.patience.room}
-        return self.since + graces.get(self.wait, 0.0)
-
     def _note(self, now: float) -> None:
         pod = self.record.pod
         wait, words = (pod.wait, pod.words) if pod and (pod.wait or pod.started) else self.told
         if wait != self.wait:
-            self.wait, self.since, self.words = wait, now, words
+            self.wait, self.words, self.hopeless_at = wait, words, now + self.patience.of(wait)
         elif wait and not words.startswith("ImagePullBackOff"):  # why it failed was said before
             self.words = words

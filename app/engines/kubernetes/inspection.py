@@ -7,12 +7,9 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.engines.contract import Work
-from app.engines.kubernetes import manifest
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.engines.kubernetes.site import Site
 from app.errors import Permanent
-from app.jobconfig.schema import Task
 
 if TYPE_CHECKING:  # who has not installed the client can still be told so
     from app.engines.kubernetes.client import Cluster
@@ -54,7 +51,7 @@ async def with_image(cluster: "Cluster", site: Site) -> Site:
         return site
     namespace, name = site.own_pod
     where = Where(Kind.POD, namespace, fields=f"metadata.name={name}")
-    pods = [pod async for page in cluster.pages(where) for pod in page["items"]]
+    pods = await cluster.all(where)
     images = {one["name"]: one["image"] for pod in pods for one in pod["spec"]["containers"]}
     if OWN_CONTAINER not in images:
         pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
@@ -76,15 +73,3 @@ async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | Non
         reply = await cluster.create(Where(Kind.ACCESS_REVIEW, namespace), review)
         return bool(reply["status"]["allowed"])
     return None
-
-
-async def rehearse(cluster: "Cluster", site: Site, namespace: str) -> None:
-    """Have a Job like those of tasks judged by all who have a say, and not made.
-
-    Raises:
-        Rejected: in the words of the one who refuses it.
-    """
-    image = site.init_image or "firstmate"
-    work = Work(Task(image=image, namespace=namespace), {}, deadline=60.0)
-    body = manifest.job("check", work, site)
-    await cluster.create(Where(Kind.JOB, namespace), body, dryRun="All")

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from app.document.typed import Part
@@ -97,9 +99,7 @@ def _container(name: str, work: Work, site: Site, mounts: list[Object]) -> Objec
         "image": task.image,
         "env": [{"name": name, "value": text} for name, text in env.items() if _is_name(name)],
         "resources": _resources(task.resources or site.resources),
-        "securityContext": _merged(
-            RESTRICTED, site.defaults.job_security_context, task.security_context
-        ),
+        "securityContext": _security(site, task.security_context),
         "volumeMounts": mounts + _mounts(task.pod.volumes),
         "terminationMessagePath": RESULT_FILE,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -121,7 +121,7 @@ def _init(work: Work, site: Site, parts: Parts, mounts: list[Object]) -> Object:
         "command": ["python", "-I", "-m", "app.engines.kubernetes.unpack"],
         "args": [PARTS, MOUNT, parts.digest],
         "resources": _resources(MODEST),
-        "securityContext": _merged(RESTRICTED, site.defaults.job_security_context, user, CONFINED),
+        "securityContext": _security(site, user, CONFINED),
         "volumeMounts": [*mounts, {"name": "files", "mountPath": PARTS, "readOnly": True}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -143,12 +143,9 @@ def _mounts(volumes: Iterable[Volume]) -> list[Object]:
     ]
 
 
-def _merged(*layers: SecurityContext) -> Object:
+def _security(site: Site, *own: SecurityContext) -> Object:
     """Field by field, the later before the earlier; capabilities and seccomp are one field each."""
-    merged: Object = {}
-    for layer in layers:
-        merged |= _given(layer)
-    return merged
+    return reduce(or_, map(_given, (RESTRICTED, site.defaults.job_security_context, *own)))
 
 
 def _given(part: Part) -> Object:

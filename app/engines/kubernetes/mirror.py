@@ -40,27 +40,25 @@ class Record:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True)
 class Watch:
     """Tells of every object that has a launch key, each change in order, and of those gone."""
 
-    def __init__(
-        self, cluster: Cluster, clock: Clock, where: Where, deliver: Callable[[Sight], None]
-    ) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._where = where
-        self._deliver = deliver
-        self._known: dict[str, Sight] = {}
-        self._version = ""
-        self._listed_at = 0.0
-        self._failures = 0
-        self.synced = asyncio.Event()
+    cluster: Cluster
+    clock: Clock
+    where: Where
+    deliver: Callable[[Sight], None]
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    _known: dict[str, Sight] = field(default_factory=dict)
+    _version: str = ""
+    _listed_at: float = 0.0
+    _failures: int = 0
 
     async def run(self) -> None:
         """Go on for ever: list, then follow; after a break go on, after two list again."""
         while True:
             try:
-                if not self._version or self._clock.tick() > self._listed_at + POLL_SECONDS:
+                if not self._version or self.clock.tick() > self._listed_at + POLL_SECONDS:
                     await self._list()
                 await self._follow()
             except (Temporary, Rejected) as error:
@@ -68,46 +66,46 @@ class Watch:
                 if self._failures > 1 or isinstance(error, Expired):
                     self._version = ""
                 if self._failures % 20 == 2:  # noqa: PLR2004 - the second, and seldom again
-                    _log.warning("cannot watch %s: %s", self._where.kind.name, error)
-                pause = self._clock.backoff(self._failures)
-                await self._clock.sleep(max(error.after or 0.0, pause))
+                    _log.warning("cannot watch %s: %s", self.where.kind.name, error)
+                pause = self.clock.backoff(self._failures)
+                await self.clock.sleep(max(error.after or 0.0, pause))
 
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
         missing, version = dict(self._known), ""
-        async for page in self._cluster.pages(self._where, ahead=True):
+        async for page in self.cluster.pages(self.where, ahead=True):
             version = page["metadata"]["resourceVersion"]
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
                 self._see(found)
         for name in missing:
-            self._deliver(replace(self._known.pop(name), gone=True))
-        self._version, self._listed_at = version, self._clock.tick()
+            self.deliver(replace(self._known.pop(name), gone=True))
+        self._version, self._listed_at = version, self.clock.tick()
         self.synced.set()
 
     async def _follow(self) -> None:
-        begun = self._clock.tick()
-        async with contextlib.aclosing(self._cluster.watch(self._where, self._version)) as changes:
+        begun = self.clock.tick()
+        async with contextlib.aclosing(self.cluster.watch(self.where, self._version)) as changes:
             async for change in changes:
                 if change["type"] != "BOOKMARK":
                     self._see(change["object"], gone=change["type"] == "DELETED")
                 self._version = change["object"]["metadata"]["resourceVersion"]
                 self._failures = 0
-        if self._clock.tick() < begun + SHORTEST_WATCH:
+        if self.clock.tick() < begun + SHORTEST_WATCH:
             raise Temporary("the watch ends as soon as it begins")
         self._failures = 0
 
     def _see(self, found: Object, *, gone: bool = False) -> None:
         name = found["metadata"]["name"]
         try:
-            seen = sight.job(found) if self._where.kind is Kind.JOB else sight.pod(found)
+            seen = sight.job(found) if self.where.kind is Kind.JOB else sight.pod(found)
         except (LookupError, TypeError, ValueError):  # one odd object must not make us blind
-            _log.exception("cannot read %s %s", self._where.kind.name, name)
+            _log.exception("cannot read %s %s", self.where.kind.name, name)
             return
         self._known[name] = seen
         if gone:
             seen = replace(self._known.pop(name), gone=True)
-        self._deliver(seen)
+        self.deliver(seen)
 
 
 class Mirror:

@@ -135,18 +135,15 @@ class Pilot:
 
     async def _pods(self, flight: Flight) -> list[Object]:
         labels = names.selector({names.KEY: flight.key})
-        return await self._all(Where(Kind.POD, flight.namespace, labels))
+        return await self._cluster.all(Where(Kind.POD, flight.namespace, labels))
 
     async def _events(self, flight: Flight) -> list[Object]:
         """What the cluster had to say about the pod, or about a Job that has none."""
         if subject := flight.record.pod or flight.record.job:
             fields = f"involvedObject.uid={subject.uid}"
             with contextlib.suppress(Temporary, Rejected):
-                return await self._all(Where(Kind.EVENT, flight.namespace, fields=fields))
+                return await self._cluster.all(Where(Kind.EVENT, flight.namespace, fields=fields))
         return []
-
-    async def _all(self, where: Where) -> list[Object]:
-        return [found async for page in self._cluster.pages(where) for found in page["items"]]
 
     async def _nap(self, flight: Flight, seconds: float) -> None:
         """Until something changes, at most so long."""

@@ -33,7 +33,6 @@ class Kind(StrEnum):
     POD = "/api/v1/namespaces/{}/pods"
     EVENT = "/api/v1/namespaces/{}/events"
     CONFIG_MAP = "/api/v1/namespaces/{}/configmaps"
-    SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
     ACCESS_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 

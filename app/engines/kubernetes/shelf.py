@@ -46,25 +46,23 @@ class Shelf:
             Temporary: they may or may not be there.
         """
         archive = await asyncio.to_thread(_packed, files)
-        made = _config_maps(archive, self._where.namespace, self._managed_by)
-        label = made[0]["metadata"]["labels"][names.FILES]
+        digest = hashlib.sha256(archive).hexdigest()
+        made, label = _config_maps(archive, digest, self._where, self._managed_by), digest[:32]
         async with self._changing:
             if self._used.get(label, 0.0) < self._clock.now() - FRESH_SECONDS:
                 for body in made:
                     await self._create(body)
                 self._used[label] = self._clock.now()
-        digest = hashlib.sha256(archive).hexdigest()
         return Parts(digest, tuple(body["metadata"]["name"] for body in made))
 
     async def sweep(self, in_use: Collection[str]) -> None:
         """Remove what neither a Job in the cluster nor anybody today has used."""
         async with self._changing:
-            async for page in self._cluster.pages(self._where):
-                for found in page["items"]:
-                    label = found["metadata"]["labels"][names.FILES]
-                    if label not in in_use and self._is_old(label, found):
-                        self._used.pop(label, None)
-                        await self._cluster.delete(self._where, found["metadata"]["name"])
+            for found in await self._cluster.all(self._where):
+                label = found["metadata"]["labels"][names.FILES]
+                if label not in in_use and self._is_old(label, found):
+                    self._used.pop(label, None)
+                    await self._cluster.delete(self._where, found["metadata"]["name"])
 
     def _is_old(self, label: str, found: Object) -> bool:
         made = datetime.fromisoformat(found["metadata"]["creationTimestamp"]).timestamp()
@@ -90,9 +88,8 @@ def _packed(files: Mapping[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-def _config_maps(archive: bytes, namespace: str, managed_by: str) -> list[Object]:
+def _config_maps(archive: bytes, digest: str, where: Where, managed_by: str) -> list[Object]:
     """The objects that hold an archive, in order; two installations never share one."""
-    digest = hashlib.sha256(archive).hexdigest()
     name = hashlib.sha256(f"{managed_by}/{digest}".encode()).hexdigest()[:40]
     labels = {names.MANAGED_BY: managed_by, names.FILES: digest[:32]}
     return [
@@ -101,7 +98,7 @@ def _config_maps(archive: bytes, namespace: str, managed_by: str) -> list[Object
             "kind": "ConfigMap",
             "metadata": {
                 "name": f"firstmate-{name}-{start // PART_BYTES}",
-                "namespace": namespace,
+                "namespace": where.namespace,
                 "labels": labels,
             },
             "immutable": True,
