@@ -20,13 +20,12 @@ from typing import Any
 from app import boundaries
 from app.clock import Clock
 from app.engines import flags
-from app.engines.contract import MOUNT, RESULT_FILE, Ended, Work
+from app.engines.contract import MOUNT, OOM_KILLED, RESULT_FILE, Ended, Work
 from app.engines.jobs import Command
 from app.engines.local import Folder, LocalEngine, variables
 from app.errors import Permanent, Temporary
 
 CLIS = ("docker", "podman")
-OOM_KILLED = "OOMKilled: it took more memory than its limit"
 PROBE_SECONDS, ANSWER_SECONDS = 2.0, 60.0
 
 _INHERITED = re.compile(

@@ -14,6 +14,8 @@ MOUNT = "/keptn"
 RESULT_FILE = "/dev/termination-log"
 """Where a container tells its result."""
 
+OOM_KILLED = "OOMKilled: it took more memory than its limit"
+
 RESULT_BYTES = 4096
 """The largest result file; Kubernetes keeps no more of a termination message."""
 

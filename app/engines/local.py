@@ -65,10 +65,6 @@ class Folder:
         shutil.rmtree(self.files, ignore_errors=True)
         self.result.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Remove the folder and all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
     def _make(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777 if self._shared else 0o700)
@@ -109,7 +105,7 @@ class LocalEngine(Jobs, ABC):
 
     def forget(self, key: str) -> None:
         """See `Engine.forget`."""
-        self._of(key).forget()
+        shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def _of(self, key: str) -> Folder:
         return Folder(self._folder / key)

@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import IO, Any, cast
 
 from app.engines.spool import OutputFile
@@ -53,7 +54,7 @@ class Job:
         OSError, ValueError, SubprocessError: it cannot be started.
     """
 
-    def __init__(self, place: str, spec: dict[str, Any], file_limits: tuple[int, int]) -> None:
+    def __init__(self, place: str, spec: dict[str, Any], introduce: Callable[..., None]) -> None:
         self.key, self.cause, self._place, self._spec = spec["launch"], "run", place, spec
         self.ends_at = time.monotonic() + float(spec["deadline"])
         with contextlib.ExitStack() as unless_started:
@@ -68,9 +69,7 @@ class Job:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=functools.partial(  # noqa: PLW1509 - here are no threads
-                    _introduce, place, file_limits, os.getpid()
-                ),
+                preexec_fn=functools.partial(introduce, place),  # noqa: PLW1509 - no threads here
             )
             unless_started.pop_all()
         self.pipe = cast("IO[bytes]", self.process.stdout)
@@ -108,7 +107,7 @@ class Job:
             os.killpg(self.process.pid, number)
 
 
-def _introduce(place: str, file_limits: tuple[int, int], supervisor: int) -> None:
+def _introduce(file_limits: tuple[int, int], supervisor: int, place: str) -> None:
     """In the child, before it becomes the job: nothing runs that nobody could find and end."""
     resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
@@ -143,8 +142,8 @@ def _save_exit(place: str, code: int, cause: str, detail: str) -> None:
 class Supervisor:
     """The loop: the service, pipes, children and deadlines, in one thread."""
 
-    def __init__(self, folder: str, file_limits: tuple[int, int]) -> None:
-        self._folder, self._file_limits = folder, file_limits
+    def __init__(self, folder: str, introduce: Callable[..., None]) -> None:
+        self._folder, self._introduce = folder, introduce
         self._selector = selectors.DefaultSelector()
         self._jobs: dict[str, Job] = {}
         self._service: socket.socket | None = None
@@ -204,7 +203,7 @@ class Supervisor:
         except FileExistsError:
             return  # launched before: at most once, whoever asks
         try:
-            job = self._jobs[key] = Job(place, spec, self._file_limits)
+            job = self._jobs[key] = Job(place, spec, self._introduce)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             _save_exit(place, 127, "start", _reason(error))
             self._tell({"ended": key})
@@ -275,7 +274,8 @@ def main(folder: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("supervisor.sock")
     listener.listen()
-    Supervisor(folder, limits).run(listener, wakeup)
+    introduce = functools.partial(_introduce, limits, os.getpid())
+    Supervisor(folder, introduce).run(listener, wakeup)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from app.engines.contract import Work
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
 from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
 from app.jobconfig.schema import Task
 from tests.bench.table import Aim, Figure
@@ -75,7 +74,7 @@ async def _idle(folder: Path) -> Figure:
 
 def _engine(folder: Path, url: str, token: str, clock: Clock) -> KubernetesEngine:
     (folder / "token").write_text(token)
-    cluster = Cluster(Access(url, token_file=folder / "token"), clock)
+    cluster = Cluster(clock, url, token_file=folder / "token")
     return KubernetesEngine(cluster, clock, folder / "jobs", SITE, Patience())
 
 

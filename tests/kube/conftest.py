@@ -12,7 +12,6 @@ from app.engines.contract import Ended
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
 from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
 from tests import works
 from tests.clocks import FastClock
@@ -38,7 +37,7 @@ class Harbour:
         self.engine = self._engine()
 
     def _engine(self) -> KubernetesEngine:
-        cluster = Cluster(Access(self.kube.url, token_file=self.token_file), self.clock)
+        cluster = Cluster(self.clock, self.kube.url, token_file=self.token_file)
         return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site, Patience())
 
     async def restart(self) -> None:

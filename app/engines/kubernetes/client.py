@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ import aiohttp
 from kubernetes.aio import client as api
 
 from app.clock import Clock
-from app.engines.kubernetes.port import Access, Expired, Object, Rejected, Where
+from app.engines.kubernetes.port import Expired, Object, Rejected, Where
 from app.errors import Temporary
 
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
@@ -36,16 +37,20 @@ PAGE_OBJECTS = "500"
 
 
 class Cluster:
-    """A Kubernetes API; every call may raise `Temporary` or `Rejected`."""
+    """The Kubernetes API at a URL; every call may raise `Temporary` or `Rejected`.
 
-    def __init__(self, access: Access, clock: Clock) -> None:
-        settings: Any = api.Configuration(host=access.url)
-        settings.ssl_ca_cert = access.ca_file and str(access.ca_file)
+    It is signed by those in the CA file, and our token is in a file, too.
+    """
+
+    def __init__(
+        self, clock: Clock, url: str, ca_file: Path | None = None, token_file: Path | None = None
+    ) -> None:
+        settings: Any = api.Configuration(host=url)
+        settings.ssl_ca_cert = ca_file and str(ca_file)
         settings.connection_pool_maxsize = CONNECTIONS
         settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
         self._client: Any = api.ApiClient(settings)
-        self._access = access
-        self._clock = clock
+        self._clock, self._url, self._token_file = clock, url, token_file
         self._token, self._read_at = "", float("-inf")
         self._slots = asyncio.Semaphore(CALLS)
 
@@ -61,25 +66,23 @@ class Cluster:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
-    async def pages(self, where: Where, *, ahead: bool = False) -> AsyncIterator[Object]:
+    async def pages(self, where: Where) -> AsyncIterator[Object]:
         """All objects, as lists of some hundred with `items` and `metadata`.
 
-        What everybody waits for goes `ahead` of the calls that wait for their turn.
+        It waits for no turn: what it brings is what everybody waits for.
         """
-        turn: contextlib.AbstractAsyncContextManager[object] = (
-            contextlib.nullcontext() if ahead else self._slots
-        )
         more: str | None = ""
         while more is not None:
             path = _path(where, limit=PAGE_OBJECTS, **{"continue": more})
-            async with turn, self._opened("GET", path) as reply:
+            async with self._opened("GET", path) as reply:
                 page = json.loads(await reply.read())
             yield page
             more = page["metadata"].get("continue") or None
 
     async def all(self, where: Where) -> list[Object]:
-        """All objects at once."""
-        return [found async for page in self.pages(where) for found in page["items"]]
+        """All objects at once, when its turn comes."""
+        async with self._slots:
+            return [found async for page in self.pages(where) for found in page["items"]]
 
     async def watch(self, where: Where, version: str) -> AsyncGenerator[Object, None]:
         """Changes after a version, bookmarks among them, until the server ends it; or `Expired`."""
@@ -134,7 +137,7 @@ class Cluster:
         silence: float | None = REPLY_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The reply to a request, when it is a 2xx; `silence` is how long it may pause."""
-        url = self._access.url + path
+        url = self._url + path
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
             sent = await self._client.rest_client.request(
@@ -152,7 +155,7 @@ class Cluster:
 
     def _headers(self) -> dict[str, str]:
         """With the token as its file has it now, or had it a moment ago."""
-        file, now = self._access.token_file, self._clock.tick()
+        file, now = self._token_file, self._clock.tick()
         if file and now > self._read_at + TOKEN_SECONDS:
             self._token, self._read_at = file.read_text().strip(), now
         known = {"Authorization": f"Bearer {self._token}"} if file else {}

@@ -14,7 +14,7 @@ from app.engines.contract import Ended, Output, Work
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.flight import Flight, Patience
 from app.engines.kubernetes.manifest import BACKSTOP_SECONDS
-from app.engines.kubernetes.mirror import Mirror
+from app.engines.kubernetes.mirror import Mirror, Record
 from app.engines.kubernetes.output import Outputs
 from app.engines.kubernetes.pilot import Pilot
 from app.engines.kubernetes.site import Site
@@ -35,10 +35,8 @@ class KubernetesEngine:
     def __init__(
         self, cluster: Cluster, clock: Clock, folder: Path, site: Site, patience: Patience
     ) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._site = site
-        self._patience = patience
+        self._cluster, self._clock = cluster, clock
+        self._site, self._patience = site, patience
         self._outputs = Outputs(folder, cluster, clock)
         self._mirrors: dict[str, Mirror] = {}
         self._flights: dict[str, Flight] = {}
@@ -101,31 +99,27 @@ class KubernetesEngine:
     @asynccontextmanager
     async def _boarded(self, key: str, name: str, seconds: float) -> AsyncIterator[Flight]:
         """The flight of a launch key; who asks a second time waits for the same one."""
-        mirror = self._mirror(name)
-        if key not in self._flights:
-            now = self._clock.tick()
-            self._flights[key] = Flight(
-                key, name, mirror.hold(key), self._patience, begun=now, ends_at=now + seconds
-            )
-        flight = self._flights[key]
-        flight.waiting += 1
+        mirror, now = self._mirror(name), self._clock.tick()
+        record = mirror.records.setdefault(key, Record())
+        record.waiting += 1
+        new = Flight(key, name, record, self._patience, begun=now, ends_at=now + seconds)
+        flight = self._flights.setdefault(key, new)
         flight.cancelled |= key in self._unwanted
         try:
             async with flight.lock:
                 yield flight
         finally:
-            flight.waiting -= 1
-            if not flight.waiting:
+            record.waiting -= 1
+            if not record.waiting:
                 del self._flights[key]
                 self._unwanted.discard(key)
-                mirror.let_go(key)
+                mirror.tidy(key)
 
     def _mirror(self, name: str) -> Mirror:
         """What is shared by all Jobs of a namespace, begun with the first of them."""
         if name not in self._mirrors:
-            owner = self._site.managed_by
             self._heeding = self._heeding or asyncio.create_task(self._heed(), name="logs -f")
-            self._mirrors[name] = Mirror(self._cluster, self._clock, name, owner)
+            self._mirrors[name] = Mirror(self._cluster, self._clock, name, self._site.managed_by)
         return self._mirrors[name]
 
     async def _find(self, key: str) -> tuple[str, float] | None:

@@ -39,7 +39,6 @@ class Flight:
     begun: float
     ends_at: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0
     cancelled: bool = False
     ended: Ended | None = None
     told: tuple[Wait, str] = ("", "")

@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 class Record:
     """A Job and its pod; `changed` is set whenever one of them is seen anew.
 
-    While `held`, somebody waits for it.
+    `waiting` counts those for whom it is kept.
     """
 
-    held: bool = False
+    waiting: int = 0
     job: JobSight | None = None
     pod: PodSight | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,7 +73,7 @@ class Watch:
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
         missing, version = dict(self._known), ""
-        async for page in self.cluster.pages(self.where, ahead=True):
+        async for page in self.cluster.pages(self.where):
             version = page["metadata"]["resourceVersion"]
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
@@ -129,17 +129,6 @@ class Mirror:
         for task in self._tasks:
             task.cancel()
 
-    def hold(self, key: str) -> Record:
-        """The record of a launch key, kept until it is let go."""
-        record = self.records.setdefault(key, Record())
-        record.held = True
-        return record
-
-    def let_go(self, key: str) -> None:
-        """Nobody waits for it any more."""
-        self.records[key].held = False
-        self._tidy(key)
-
     def blind(self) -> list[asyncio.Event]:
         """The watches that have not seen yet what there is; each event is set when it has."""
         return [watch.synced for watch in self._watches if not watch.synced.is_set()]
@@ -151,11 +140,12 @@ class Mirror:
         else:
             record.pod = seen
         record.changed.set()
-        self._tidy(seen.key)
+        self.tidy(seen.key)
 
-    def _tidy(self, key: str) -> None:
+    def tidy(self, key: str) -> None:
+        """Forget what is gone and waited for by nobody."""
         record = self.records[key]
-        if not record.held and all(one is None or one.gone for one in (record.job, record.pod)):
+        if not record.waiting and all(one is None or one.gone for one in (record.job, record.pod)):
             del self.records[key]
 
     async def _sweep(self) -> None:

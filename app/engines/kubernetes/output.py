@@ -28,9 +28,7 @@ class Outputs:
     """The output files below a folder, and the logs that are followed at the moment."""
 
     def __init__(self, folder: Path, cluster: Cluster, clock: Clock) -> None:
-        self._folder = folder
-        self._cluster = cluster
-        self._clock = clock
+        self._folder, self._cluster, self._clock = folder, cluster, clock
         self._asked: dict[str, float] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         for place in (folder, folder / spool.WANTED):

@@ -34,10 +34,8 @@ class Pilot:
     """Does to the cluster what one flight needs."""
 
     def __init__(self, cluster: Cluster, clock: Clock, site: Site, outputs: Outputs) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._site = site
-        self._outputs = outputs
+        self._cluster, self._clock = cluster, clock
+        self._site, self._outputs = site, outputs
 
     async def create(self, flight: Flight, work: Work, shelf: Shelf) -> None:
         """Make the Job, or see it made; in vain only when the flight is in trouble by then.
@@ -139,10 +137,10 @@ class Pilot:
 
     async def _events(self, flight: Flight) -> list[Object]:
         """What the cluster had to say about the pod, or about a Job that has none."""
-        if subject := flight.record.pod or flight.record.job:
-            fields = f"involvedObject.uid={subject.uid}"
-            with contextlib.suppress(Temporary, Rejected):
-                return await self._cluster.all(Where(Kind.EVENT, flight.namespace, fields=fields))
+        subject = flight.record.pod.name if flight.record.pod else names.job(flight.key)
+        where = Where(Kind.EVENT, flight.namespace, fields=f"involvedObject.name={subject}")
+        with contextlib.suppress(Temporary, Rejected):
+            return await self._cluster.all(where)
         return []
 
     async def _nap(self, flight: Flight, seconds: float) -> None:

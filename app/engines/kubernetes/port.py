@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from app.errors import Permanent, Temporary
@@ -44,12 +43,3 @@ class Where:
     namespace: str
     labels: str = ""
     fields: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where the API is, whom it is signed by, and the file with our token."""
-
-    url: str
-    ca_file: Path | None = None
-    token_file: Path | None = None

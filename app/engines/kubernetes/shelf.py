@@ -30,11 +30,9 @@ class Shelf:
     """Who uses what since when; nothing needs to be remembered over a restart."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
-        self._cluster = cluster
-        self._clock = clock
+        self._cluster, self._clock, self._managed_by = cluster, clock, managed_by
         labels = names.selector({names.MANAGED_BY: managed_by, names.FILES: ""})
         self._where = Where(Kind.CONFIG_MAP, namespace, labels)
-        self._managed_by = managed_by
         self._began = clock.now()
         self._used: dict[str, float] = {}
         self._changing = asyncio.Lock()

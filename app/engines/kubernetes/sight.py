@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from app.engines.contract import RESULT_BYTES, Ended
+from app.engines.contract import OOM_KILLED, RESULT_BYTES, Ended
 from app.engines.kubernetes import names
 from app.engines.kubernetes.port import Object
 
@@ -20,7 +20,6 @@ _HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 _PULL = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError")
 _CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NEVER_RAN = ("ContainerCannotRun", "StartError", "ContainerStatusUnknown")
-_WORDS = {"OOMKilled": "OOMKilled: it took more memory than its limit"}
 _WORTH_TELLING = ("FailedCreate", "FailedMount", "FailedCreatePodSandBox")
 
 
@@ -32,7 +31,6 @@ class JobSight:
     """
 
     key: str
-    uid: str
     created: float
     seconds: float
     files: str
@@ -49,7 +47,6 @@ class PodSight:
 
     key: str
     name: str
-    uid: str
     started: bool
     leaving: bool
     ended: Ended | None
@@ -68,7 +65,6 @@ def job(found: Object) -> JobSight:
             ended = Ended(None, "timeout", "the cluster ended it at its deadline")
     return JobSight(
         key=metadata["labels"][names.KEY],
-        uid=metadata["uid"],
         created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
         seconds=found["spec"]["activeDeadlineSeconds"],
         files=metadata["labels"].get(names.FILES, ""),
@@ -86,7 +82,6 @@ def pod(found: Object) -> PodSight:
     return PodSight(
         key=key,
         name=metadata["name"],
-        uid=metadata["uid"],
         started="running" in main or "terminated" in main,
         leaving="deletionTimestamp" in metadata,
         ended=_end(found, main.get("terminated"), init),
@@ -155,10 +150,10 @@ def _end(found: Object, terminated: Object | None, init: Object) -> Ended | None
             return Ended(None, "create", line(words or "its pod failed without a word"))
     if terminated is None:
         return None
-    reason = terminated.get("reason", "")
+    reason: str = terminated.get("reason", "")
     if reason in _NEVER_RAN:
         return Ended(NOT_FOUND, "start", _said(terminated))
-    detail = "" if reason in ("Completed", "Error") else (_WORDS.get(reason) or reason)
+    detail = {"Completed": "", "Error": "", "OOMKilled": OOM_KILLED}.get(reason, reason)
     return Ended(code, "run", detail, terminated.get("message", "").encode())
 
 
