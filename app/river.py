@@ -16,7 +16,7 @@ from app.clock import Clock
 from app.core import Core
 from app.engines.container import PROBE_SECONDS, ContainerEngine, find_cli
 from app.engines.contract import Engine
-from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
+from app.engines.kubernetes.site import JobDefaults, Patience, Site, read_defaults
 from app.engines.process import ProcessEngine
 from app.errors import Permanent
 from app.jobconfig import schema
@@ -149,9 +149,9 @@ def cluster_for(settings: Settings, clock: Clock) -> "tuple[Cluster, Site]":
 
 def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
     cluster, site = cluster_for(settings, clock)
-    from app.engines.kubernetes import engine, flight  # noqa: PLC0415 - as above
+    from app.engines.kubernetes import engine  # noqa: PLC0415 - as above
 
-    patience = flight.Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
+    patience = Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
     return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site, patience)
 
 

@@ -84,8 +84,8 @@ def _flag(name: str, value: object) -> list[str]:
 
 def _limits(resources: Resources) -> list[str]:
     """Limits only: requests are for a scheduler, and there is none."""
-    cpus = _quantity("cpu", resources.limits.cpu)
-    cpus = min(cpus, Decimal(os.cpu_count() or 1))  # docker refuses more than there are
+    most = Decimal(os.cpu_count() or 1)  # docker refuses more than there are
+    cpus = min(_quantity("cpu", resources.limits.cpu), most)
     memory = _quantity("memory", resources.limits.memory)
     return [*_flag("--cpus", cpus and f"{cpus:f}"), *_flag("--memory", int(memory))]
 

@@ -164,11 +164,10 @@ class Jobs:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Hear of ends until the supervisor itself ends."""
         try:
-            while (line := await reader.readline()).endswith(b"\n"):
-                if ended := self._running.pop(json.loads(line)["ended"], None):
-                    ended.set()
-        except ConnectionError:
-            pass  # as good as its end
+            with contextlib.suppress(ConnectionError):  # as good as its end
+                while (line := await reader.readline()).endswith(b"\n"):
+                    if ended := self._running.pop(json.loads(line)["ended"], None):
+                        ended.set()
         finally:
             if self._writer:
                 self._writer.close()
@@ -178,10 +177,9 @@ class Jobs:
 
     def _read(self, key: str, name: str) -> dict[str, Any]:
         """What the supervisor saved; nothing when it did not get that far."""
-        found: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self._folder / key / name).read_text())
-        return found
+            return dict(json.loads((self._folder / key / name).read_text()))
+        return {}
 
     def _end_orphan(self, key: str) -> None:
         """End a job whose supervisor is gone: nobody could tell how it ends."""

@@ -262,9 +262,7 @@ def main(folder: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return
-    wakeup, writer = os.pipe()
-    os.set_blocking(writer, False)
-    os.set_blocking(wakeup, False)
+    wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # Whoever ends the service must not end its jobs; a child lets them in when it is ready.

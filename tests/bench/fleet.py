@@ -14,8 +14,7 @@ from app.clock import Clock
 from app.engines.contract import Work
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.site import Site
+from app.engines.kubernetes.site import Patience, Site
 from app.jobconfig.schema import Task
 from tests.bench.table import Aim, Figure
 from tests.clocks import FastClock

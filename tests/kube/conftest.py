@@ -11,8 +11,7 @@ import pytest
 from app.engines.contract import Ended
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.site import Site
+from app.engines.kubernetes.site import Patience, Site
 from tests import works
 from tests.clocks import FastClock
 from tests.kube.plays import Play

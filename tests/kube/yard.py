@@ -14,8 +14,7 @@ from app.engines.contract import Engine
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.site import Site
+from app.engines.kubernetes.site import Patience, Site
 from tests.engines.conftest import Yard
 from tests.kube.machine import Machine
 from tests.kube.server import Kube

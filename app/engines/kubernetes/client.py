@@ -20,9 +20,6 @@ from app.engines.kubernetes.port import Expired, Object, Rejected, Where
 from app.errors import Temporary
 
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
-TOKEN_SECONDS = 60.0
-"""How long a token is used before its file is read again; the cluster changes it every hour."""
-
 WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
 """The server ends a watch after so long; one without even a bookmark, of which there is one a
 minute, is taken for dead."""
@@ -51,7 +48,6 @@ class Cluster:
         settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
         self._client: Any = api.ApiClient(settings)
         self._clock, self._url, self._token_file = clock, url, token_file
-        self._token, self._read_at = "", float("-inf")
         self._slots = asyncio.Semaphore(CALLS)
 
     async def create(self, where: Where, body: Object, **query: str) -> Object:
@@ -144,8 +140,6 @@ class Cluster:
                 method, url, headers=self._headers(), body=body, _request_timeout=limit
             )
             async with sent.response as reply:
-                if reply.status == HTTPStatus.UNAUTHORIZED:
-                    self._read_at = float("-inf")
                 if not reply.ok:
                     raise _failure(reply.status, _said(await reply.read()), reply.headers)
                 yield reply
@@ -154,16 +148,16 @@ class Cluster:
             raise Temporary(f"{what}: {type(error).__name__}") from None
 
     def _headers(self) -> dict[str, str]:
-        """With the token as its file has it now, or had it a moment ago."""
-        file, now = self._token_file, self._clock.tick()
-        if file and now > self._read_at + TOKEN_SECONDS:
-            self._token, self._read_at = file.read_text().strip(), now
-        known = {"Authorization": f"Bearer {self._token}"} if file else {}
-        return {"Accept": "application/json", "User-Agent": "firstmate", **known}
+        """With the token as its file has it now: the cluster changes it every hour."""
+        known = {"Accept": "application/json", "User-Agent": "firstmate"}
+        if self._token_file:
+            known["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
+        return known
 
 
 def _path(where: Where, name: str = "", **query: str) -> str:
-    query |= {} if name else {"labelSelector": where.labels, "fieldSelector": where.fields}
+    labels = ",".join(f"{key}={text}" if text else key for key, text in where.labels.items())
+    query |= {} if name else {"labelSelector": labels, "fieldSelector": where.fields}
     asked = urlencode({key: text for key, text in query.items() if text})
     return where.kind.format(where.namespace) + f"/{name}" * bool(name) + f"?{asked}" * bool(asked)
 

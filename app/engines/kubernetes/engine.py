@@ -12,12 +12,11 @@ from app import boundaries
 from app.clock import Clock
 from app.engines.contract import Ended, Output, Work
 from app.engines.kubernetes.client import Cluster
-from app.engines.kubernetes.flight import Flight, Patience
 from app.engines.kubernetes.manifest import BACKSTOP_SECONDS
 from app.engines.kubernetes.mirror import Mirror, Record
 from app.engines.kubernetes.output import Outputs
-from app.engines.kubernetes.pilot import Pilot
-from app.engines.kubernetes.site import Site
+from app.engines.kubernetes.pilot import Flight, Pilot
+from app.engines.kubernetes.site import Patience, Site
 from app.errors import Permanent
 
 HEED_SECONDS = 1.0

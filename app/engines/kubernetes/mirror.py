@@ -116,7 +116,7 @@ class Mirror:
         self.records: dict[str, Record] = {}
         self.shelf = Shelf(cluster, clock, namespace, managed_by)
         self._clock = clock
-        labels = names.selector({names.MANAGED_BY: managed_by, names.KEY: ""})
+        labels = {names.MANAGED_BY: managed_by, names.KEY: ""}
         self._watches = [
             Watch(cluster, clock, Where(kind, namespace, labels), self._see)
             for kind in (Kind.JOB, Kind.POD)

@@ -1,7 +1,6 @@
-"""Names, labels and selectors of what stands in the cluster; pure, and no object is built here."""
+"""Names and labels of what stands in the cluster; pure, and no object is built here."""
 
 import re
-from collections.abc import Mapping
 
 from app.engines.contract import Origin
 
@@ -36,8 +35,3 @@ def labels(origin: Origin) -> dict[str, str]:
         "keptn.sh/jes-action-index": str(origin.action[0]),
         "keptn.sh/jes-task-index": str(origin.task[0]),
     }
-
-
-def selector(wanted: Mapping[str, str]) -> str:
-    """A label selector; an empty value asks only that the label is there."""
-    return ",".join(f"{name}={text}" if text else name for name, text in wanted.items())

@@ -3,8 +3,10 @@
 A failing API ends nothing here: it is asked again until the work's own deadline.
 """
 
+import asyncio
 import contextlib
-from dataclasses import replace
+import math
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from app import boundaries
@@ -12,12 +14,16 @@ from app.clock import Clock
 from app.engines.contract import Ended, Work
 from app.engines.kubernetes import inspection, manifest, names, sight
 from app.engines.kubernetes.client import Cluster
-from app.engines.kubernetes.flight import Flight
+from app.engines.kubernetes.mirror import Record
 from app.engines.kubernetes.output import Outputs
 from app.engines.kubernetes.port import Kind, Object, Rejected, Where
 from app.engines.kubernetes.shelf import Shelf
-from app.engines.kubernetes.site import Site
+from app.engines.kubernetes.sight import Wait
+from app.engines.kubernetes.site import Patience, Site
 from app.errors import Permanent, Temporary
+
+FIRST_LOOK = 5.0
+"""After so long without a running container, the events are asked why; then ever more seldom."""
 
 GONE_SECONDS = 60.0
 """How long to wait until a deleted Job's pods are gone; then they are said to be there still."""
@@ -28,6 +34,64 @@ WARNINGS_TOLD = 3
 _MAY_PASS = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 """A cluster that has just begun may not know our rights yet, and a Job that is there already, whose
 reply was lost, will be seen if it is ours."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """A launch that somebody waits for; times are the clock's ticks.
+
+    `cancelled` is set from outside; `told` is what events said; what it waits for, if
+    anything, is hopeless at `hopeless_at`, and `words` are the cluster's about it.
+    """
+
+    key: str
+    namespace: str
+    record: Record
+    patience: Patience
+    begun: float
+    ends_at: float
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    cancelled: bool = False
+    ended: Ended | None = None
+    told: tuple[Wait, str] = ("", "")
+    wait: Wait = ""
+    words: str = ""
+    hopeless_at: float = math.inf
+    looks: int = 0
+
+    def trouble(self, now: float) -> tuple[str, str] | None:
+        """The cause and the words for which it must be put down, if there are."""
+        self._note(now)
+        if self.cancelled:
+            return "cancelled", ""
+        if now >= self.ends_at:
+            return "timeout", self.words
+        return ("create", self.words) if now >= self.hopeless_at else None
+
+    def patient_until(self) -> float:
+        """When to look again should nothing happen."""
+        return min(self.ends_at, self.hopeless_at, self._look_at())
+
+    def is_due_for_a_look(self, now: float) -> bool:
+        """Whether its events should be asked for; the next time is twice as late."""
+        due = now >= self._look_at()
+        self.looks += due
+        return due
+
+    def _look_at(self) -> float:
+        """Never while a container runs, or the pod itself says why it does not."""
+        pod = self.record.pod
+        if pod and (pod.started or pod.wait):
+            return self.ends_at
+        return self.begun + FIRST_LOOK * 2.0**self.looks
+
+    def _note(self, now: float) -> None:
+        pod = self.record.pod
+        wait, words = (pod.wait, pod.words) if pod and (pod.wait or pod.started) else self.told
+        if wait != self.wait:
+            self.wait, self.words, self.hopeless_at = wait, words, now + self.patience.of(wait)
+        elif wait and not words.startswith("ImagePullBackOff"):  # why it failed was said before
+            self.words = words
 
 
 class Pilot:
@@ -132,8 +196,7 @@ class Pilot:
             await self._nap(flight, LOOK_SECONDS)
 
     async def _pods(self, flight: Flight) -> list[Object]:
-        labels = names.selector({names.KEY: flight.key})
-        return await self._cluster.all(Where(Kind.POD, flight.namespace, labels))
+        return await self._cluster.all(Where(Kind.POD, flight.namespace, {names.KEY: flight.key}))
 
     async def _events(self, flight: Flight) -> list[Object]:
         """What the cluster had to say about the pod, or about a Job that has none."""

@@ -1,6 +1,7 @@
 """What is said to a cluster and heard from it; how it is said, only `client` knows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -37,9 +38,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A kind in a namespace, or what label and field selectors leave of it."""
+    """A kind in a namespace, or what label and field selectors leave of it.
+
+    A label with an empty value only has to be there.
+    """
 
     kind: Kind
     namespace: str
-    labels: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     fields: str = ""

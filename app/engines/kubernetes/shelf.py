@@ -31,7 +31,7 @@ class Shelf:
 
     def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
         self._cluster, self._clock, self._managed_by = cluster, clock, managed_by
-        labels = names.selector({names.MANAGED_BY: managed_by, names.FILES: ""})
+        labels = {names.MANAGED_BY: managed_by, names.FILES: ""}
         self._where = Where(Kind.CONFIG_MAP, namespace, labels)
         self._began = clock.now()
         self._used: dict[str, float] = {}

@@ -3,6 +3,7 @@
 How it becomes part of a Job stands in `manifest`.
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from pydantic import Field
 
 from app.document.typed import Flag, Int64, Part, Text, loaded, validated
+from app.engines.kubernetes.sight import Wait
 from app.errors import Permanent
 from app.jobconfig.schema import Resources, SeccompProfile, SecurityContext
 
@@ -58,6 +60,18 @@ class JobDefaults(Part):
     labels: dict[str, Text] = Field(default_factory=dict)
     job_security_context: SecurityContext = SecurityContext()
     pod_security_context: PodSecurity = PodSecurity()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds for which the cluster may be unable to start a pod: for room it may well be given."""
+
+    trouble: float = 15.0
+    room: float = 180.0
+
+    def of(self, wait: Wait) -> float:
+        """For how long it may last."""
+        return {"": math.inf, "hopeless": 0.0, "trouble": self.trouble, "room": self.room}[wait]
 
 
 @dataclass(frozen=True, slots=True)
