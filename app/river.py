@@ -16,7 +16,7 @@ from app.clock import Clock
 from app.core import Core
 from app.engines.container import PROBE_SECONDS, ContainerEngine, find_cli
 from app.engines.contract import Engine
-from app.engines.kubernetes.site import JobDefaults, Patience, Site, read_defaults
+from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
 from app.engines.process import ProcessEngine
 from app.errors import Permanent
 from app.jobconfig import schema
@@ -151,8 +151,7 @@ def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
     cluster, site = cluster_for(settings, clock)
     from app.engines.kubernetes import engine  # noqa: PLC0415 - as above
 
-    patience = Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
-    return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site, patience)
+    return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site)
 
 
 def _access(settings: Settings) -> tuple[str, Path | None, Path | None]:
@@ -198,6 +197,7 @@ def _site(settings: Settings) -> Site:
         schema.Resources.model_validate(quantities),
         read_defaults(file) if file else JobDefaults(),
         settings.job_volume_size,
+        {"trouble": settings.pod_trouble_seconds, "room": settings.pod_room_seconds},
     )
 
 

@@ -25,7 +25,6 @@ PROGRAM = supervisor.__name__
 
 _START_SECONDS = 10.0
 _LONGEST_LINE = 1 << 24
-_TRACES = ("job.json", "exit.json", "output")
 _INTERRUPTED = Ended(None, "interrupted", "its supervisor was ended from outside")
 
 
@@ -75,7 +74,7 @@ class Jobs:
 
     async def restart(self, key: str, command: Command) -> Ended:
         """Run another command under a key whose first one has ended."""
-        for name in _TRACES:
+        for name in ("job.json", "exit.json", "output"):
             (self._folder / key / name).unlink(missing_ok=True)
         return await self.start(key, command)
 

@@ -99,8 +99,9 @@ class Job:
         self.read()
         self.pipe.close()
         self._output.close()
-        signalled = f"ended by signal {signal.Signals(-code).name}" if code < 0 else ""
-        _save_exit(self._place, code if code >= 0 else 128 - code, self.cause, signalled)
+        known = {one.value: one.name for one in signal.Signals}  # most real-time signals have none
+        detail = f"ended by signal {known.get(-code, -code)}" if code < 0 else ""
+        _save_exit(self._place, code if code >= 0 else 128 - code, self.cause, detail)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.engines.contract import Work
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.site import Patience, Site
+from app.engines.kubernetes.site import Site
 from app.jobconfig.schema import Task
 from tests.bench.table import Aim, Figure
 from tests.clocks import FastClock
@@ -74,7 +74,7 @@ async def _idle(folder: Path) -> Figure:
 def _engine(folder: Path, url: str, token: str, clock: Clock) -> KubernetesEngine:
     (folder / "token").write_text(token)
     cluster = Cluster(clock, url, token_file=folder / "token")
-    return KubernetesEngine(cluster, clock, folder / "jobs", SITE, Patience())
+    return KubernetesEngine(cluster, clock, folder / "jobs", SITE)
 
 
 def _running(engine: KubernetesEngine) -> int:

@@ -11,7 +11,7 @@ import pytest
 from app.engines.contract import Ended
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.site import Patience, Site
+from app.engines.kubernetes.site import Site
 from tests import works
 from tests.clocks import FastClock
 from tests.kube.plays import Play
@@ -37,7 +37,7 @@ class Harbour:
 
     def _engine(self) -> KubernetesEngine:
         cluster = Cluster(self.clock, self.kube.url, token_file=self.token_file)
-        return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site, Patience())
+        return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site)
 
     async def restart(self) -> None:
         """The service ends, and another one begins."""

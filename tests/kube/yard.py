@@ -14,7 +14,7 @@ from app.engines.contract import Engine
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.site import Patience, Site
+from app.engines.kubernetes.site import Site
 from tests.engines.conftest import Yard
 from tests.kube.machine import Machine
 from tests.kube.server import Kube
@@ -57,7 +57,7 @@ class ClusterYard(Yard):
         clock = Clock()
         cluster = Cluster(clock, self._kube.url, token_file=self._token_file)
         site = Site(namespaces=("jobs",), init_image="firstmate:test")
-        self.engine = KubernetesEngine(cluster, clock, self.folder, site, Patience())
+        self.engine = KubernetesEngine(cluster, clock, self.folder, site)
         return self.engine
 
 

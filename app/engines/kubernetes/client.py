@@ -82,8 +82,7 @@ class Cluster:
 
     async def watch(self, where: Where, version: str) -> AsyncGenerator[Object, None]:
         """Changes after a version, bookmarks among them, until the server ends it; or `Expired`."""
-        seconds = str(WATCH_SECONDS)
-        extent = {"resourceVersion": version, "timeoutSeconds": seconds}
+        extent = {"resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
         path = _path(where, watch="1", allowWatchBookmarks="true", **extent)
         async with self._opened("GET", path, silence=SILENT_SECONDS) as reply:
             async for line in reply.content:
@@ -121,8 +120,7 @@ class Cluster:
 
     async def _call(self, method: str, path: str, body: Object | None = None) -> Object:
         async with self._slots, self._opened(method, path, body) as reply:
-            found: Object = json.loads(await reply.read())
-            return found
+            return dict(json.loads(await reply.read()))
 
     @contextlib.asynccontextmanager
     async def _opened(
@@ -164,11 +162,10 @@ def _path(where: Where, name: str = "", **query: str) -> str:
 
 def _said(body: bytes) -> Object:
     """Kubernetes' own account of a failure; a proxy before it may have sent anything."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    with contextlib.suppress(ValueError):
+        if isinstance(found := json.loads(body), dict):
+            return found
+    return {}
 
 
 def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary | Rejected:

@@ -16,7 +16,7 @@ from app.engines.kubernetes.manifest import BACKSTOP_SECONDS
 from app.engines.kubernetes.mirror import Mirror, Record
 from app.engines.kubernetes.output import Outputs
 from app.engines.kubernetes.pilot import Flight, Pilot
-from app.engines.kubernetes.site import Patience, Site
+from app.engines.kubernetes.site import Site
 from app.errors import Permanent
 
 HEED_SECONDS = 1.0
@@ -25,22 +25,19 @@ BLIND_SECONDS = 2.0
 
 
 class KubernetesEngine:
-    """Runs work as Jobs of a cluster."""
+    """Runs work as Jobs of a cluster; needs a running loop."""
 
     name = "kubernetes"
     without_effect: frozenset[str] = frozenset()
     has_secrets = True
 
-    def __init__(
-        self, cluster: Cluster, clock: Clock, folder: Path, site: Site, patience: Patience
-    ) -> None:
-        self._cluster, self._clock = cluster, clock
-        self._site, self._patience = site, patience
+    def __init__(self, cluster: Cluster, clock: Clock, folder: Path, site: Site) -> None:
+        self._cluster, self._clock, self._site = cluster, clock, site
         self._outputs = Outputs(folder, cluster, clock)
         self._mirrors: dict[str, Mirror] = {}
         self._flights: dict[str, Flight] = {}
         self._unwanted: set[str] = set()
-        self._heeding: asyncio.Task[None] | None = None
+        self._heeding = asyncio.create_task(self._heed(), name="logs -f")
         self._pilot = Pilot(cluster, clock, site, self._outputs)
 
     async def launch(self, key: str, work: Work) -> Ended:
@@ -88,8 +85,7 @@ class KubernetesEngine:
 
     async def close(self) -> None:
         """See `Engine.close`."""
-        if self._heeding:
-            self._heeding.cancel()
+        self._heeding.cancel()
         for mirror in self._mirrors.values():
             mirror.close()
         await self._outputs.close()
@@ -101,7 +97,7 @@ class KubernetesEngine:
         mirror, now = self._mirror(name), self._clock.tick()
         record = mirror.records.setdefault(key, Record())
         record.waiting += 1
-        new = Flight(key, name, record, self._patience, begun=now, ends_at=now + seconds)
+        new = Flight(key, name, record, self._site.graces, begun=now, ends_at=now + seconds)
         flight = self._flights.setdefault(key, new)
         flight.cancelled |= key in self._unwanted
         try:
@@ -117,7 +113,6 @@ class KubernetesEngine:
     def _mirror(self, name: str) -> Mirror:
         """What is shared by all Jobs of a namespace, begun with the first of them."""
         if name not in self._mirrors:
-            self._heeding = self._heeding or asyncio.create_task(self._heed(), name="logs -f")
             self._mirrors[name] = Mirror(self._cluster, self._clock, name, self._site.managed_by)
         return self._mirrors[name]
 
@@ -128,9 +123,8 @@ class KubernetesEngine:
             for mirror in mirrors:
                 record = mirror.records.get(key)
                 if record and record.job:
-                    allowed = record.job.seconds - BACKSTOP_SECONDS
-                    left = record.job.created + allowed - self._clock.now()
-                    return mirror.namespace, min(max(left, 0.0), allowed)
+                    ends_at = record.job.ends_at - BACKSTOP_SECONDS
+                    return mirror.namespace, max(0.0, ends_at - self._clock.now())
             blind = [event for mirror in mirrors for event in mirror.blind()]
             if not blind:
                 return None

@@ -24,6 +24,9 @@ BACKSTOP_SECONDS = 30
 
 SHORTEST_TTL, DEFAULT_TTL = 60, 21600
 
+_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+"""What every Kubernetes takes for a variable; an event's label may be called anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -37,7 +40,6 @@ def job(key: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
     """The Job for some work; `parts` are given when it has files."""
     task, ours = work.task, {names.KEY: key, names.MANAGED_BY: site.managed_by}
     files = {names.FILES: parts.digest[:32]} if parts else {}
-    network = {names.NETWORK: task.network}
     ttl = task.ttl_seconds_after_finished
     return {
         "apiVersion": "batch/v1",
@@ -54,7 +56,7 @@ def job(key: str, work: Work, site: Site, parts: Parts | None = None) -> Object:
             "ttlSecondsAfterFinished": DEFAULT_TTL if ttl is None else max(SHORTEST_TTL, ttl),
             "template": {
                 "metadata": {
-                    "labels": {**task.pod.labels, **ours, **network},
+                    "labels": {**task.pod.labels, **ours, names.NETWORK: task.network},
                     "annotations": dict(task.pod.annotations),
                 },
                 "spec": _pod(key, work, site, parts),
@@ -97,7 +99,7 @@ def _container(name: str, work: Work, site: Site, mounts: list[Object]) -> Objec
     return {
         "name": name,
         "image": task.image,
-        "env": [{"name": name, "value": text} for name, text in env.items() if _is_name(name)],
+        "env": [{"name": key, "value": text} for key, text in env.items() if _NAME.fullmatch(key)],
         "resources": _resources(task.resources or site.resources),
         "securityContext": _security(site, task.security_context),
         "volumeMounts": mounts + _mounts(task.pod.volumes),
@@ -157,11 +159,6 @@ def _resources(resources: Resources) -> Object:
         part: {name: text for name, text in quantities.items() if text}
         for part, quantities in resources.model_dump(by_alias=True).items()
     }
-
-
-def _is_name(name: str) -> bool:
-    """Whether every Kubernetes takes it for a variable; an event's label may be called anything."""
-    return re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name) is not None
 
 
 def _filled(**fields: Any) -> Object:

@@ -67,8 +67,7 @@ class Watch:
                     self._version = ""
                 if self._failures % 20 == 2:  # noqa: PLR2004 - the second, and seldom again
                     _log.warning("cannot watch %s: %s", self.where.kind.name, error)
-                pause = self.clock.backoff(self._failures)
-                await self.clock.sleep(max(error.after or 0.0, pause))
+                await self.clock.sleep(max(error.after or 0, self.clock.backoff(self._failures)))
 
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""

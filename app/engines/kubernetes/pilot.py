@@ -6,6 +6,7 @@ A failing API ends nothing here: it is asked again until the work's own deadline
 import asyncio
 import contextlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -19,7 +20,7 @@ from app.engines.kubernetes.output import Outputs
 from app.engines.kubernetes.port import Kind, Object, Rejected, Where
 from app.engines.kubernetes.shelf import Shelf
 from app.engines.kubernetes.sight import Wait
-from app.engines.kubernetes.site import Patience, Site
+from app.engines.kubernetes.site import Site
 from app.errors import Permanent, Temporary
 
 FIRST_LOOK = 5.0
@@ -47,7 +48,7 @@ class Flight:
     key: str
     namespace: str
     record: Record
-    patience: Patience
+    graces: Mapping[Wait, float]
     begun: float
     ends_at: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -89,7 +90,8 @@ class Flight:
         pod = self.record.pod
         wait, words = (pod.wait, pod.words) if pod and (pod.wait or pod.started) else self.told
         if wait != self.wait:
-            self.wait, self.words, self.hopeless_at = wait, words, now + self.patience.of(wait)
+            self.wait, self.words = wait, words
+            self.hopeless_at = now + self.graces.get(wait, 0.0) if wait else math.inf
         elif wait and not words.startswith("ImagePullBackOff"):  # why it failed was said before
             self.words = words
 
@@ -120,7 +122,7 @@ class Pilot:
             except (Temporary, Rejected) as error:
                 if isinstance(error, Rejected):
                     now = self._clock.tick()
-                    patient_until = patient_until or now + flight.patience.trouble
+                    patient_until = patient_until or now + flight.graces["trouble"]
                     if error.status not in _MAY_PASS or now > patient_until:
                         raise Permanent(f"the cluster refuses the Job: {error}") from None
                 flight.words = str(error)

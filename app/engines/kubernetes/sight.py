@@ -27,12 +27,11 @@ _WORTH_TELLING = ("FailedCreate", "FailedMount", "FailedCreatePodSandBox")
 class JobSight:
     """A Job, and what the cluster says of its end; the exit code is its pod's to tell.
 
-    After `seconds` from its creation the cluster ends it.
+    At `ends_at`, in seconds since the epoch, the cluster ends it.
     """
 
     key: str
-    created: float
-    seconds: float
+    ends_at: float
     files: str
     ended: Ended | None
     gone: bool = False
@@ -58,6 +57,7 @@ class PodSight:
 def job(found: Object) -> JobSight:
     """A Job as it is; conditions count by type and status."""
     metadata, conditions = found["metadata"], _conditions(found, "True")
+    created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
     ended = Ended(0) if "Complete" in conditions else None
     if failed := conditions.get("Failed"):
         ended = Ended(None, "interrupted", _said(failed))
@@ -65,8 +65,7 @@ def job(found: Object) -> JobSight:
             ended = Ended(None, "timeout", "the cluster ended it at its deadline")
     return JobSight(
         key=metadata["labels"][names.KEY],
-        created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
-        seconds=found["spec"]["activeDeadlineSeconds"],
+        ends_at=created + found["spec"]["activeDeadlineSeconds"],
         files=metadata["labels"].get(names.FILES, ""),
         ended=ended,
     )

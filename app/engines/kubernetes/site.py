@@ -3,10 +3,11 @@
 How it becomes part of a Job stands in `manifest`.
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import Field
 
@@ -63,24 +64,13 @@ class JobDefaults(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds for which the cluster may be unable to start a pod: for room it may well be given."""
-
-    trouble: float = 15.0
-    room: float = 180.0
-
-    def of(self, wait: Wait) -> float:
-        """For how long it may last."""
-        return {"": math.inf, "hopeless": 0.0, "trouble": self.trouble, "room": self.room}[wait]
-
-
-@dataclass(frozen=True, slots=True)
 class Site:
     """What the operator decides for all Jobs.
 
     The first of `namespaces` is used where a task names none, and no Job is made outside of them.
     `init_image` is our own image, which brings files to a pod; without it, that of `own_pod` is
-    taken, a namespace and a name.
+    taken, a namespace and a name. `graces` are the seconds for which a pod may be held up: for room
+    it may well be given.
     """
 
     namespaces: tuple[str, ...]
@@ -91,6 +81,7 @@ class Site:
     resources: Resources = MODEST
     defaults: JobDefaults = field(default_factory=JobDefaults)
     volume_size: str = "20Mi"
+    graces: Mapping[Wait, float] = MappingProxyType({"trouble": 15.0, "room": 180.0})
 
 
 def read_defaults(file: Path) -> JobDefaults:
