@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from pydantic import Field
 
@@ -81,7 +80,7 @@ class Site:
     resources: Resources = MODEST
     defaults: JobDefaults = field(default_factory=JobDefaults)
     volume_size: str = "20Mi"
-    graces: Mapping[Wait, float] = MappingProxyType({"trouble": 15.0, "room": 180.0})
+    graces: Mapping[Wait, float] = field(default_factory=lambda: {"trouble": 15.0, "room": 180.0})
 
 
 def read_defaults(file: Path) -> JobDefaults:
