@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from app import masking
@@ -15,7 +16,6 @@ from app.clock import Clock
 from app.core import Core
 from app.engines.container import PROBE_SECONDS, ContainerEngine, find_cli
 from app.engines.contract import Engine
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import JobDefaults, Site, read_defaults
 from app.engines.process import ProcessEngine
 from app.errors import Permanent
@@ -95,7 +95,7 @@ def engine_for(settings: Settings, clock: Clock) -> Engine:
     needed = asked == "container" or (asked == "auto" and bool(cli))
     seconds = PATIENT_SECONDS if needed else PROBE_SECONDS
     if asked != "process" and (found := find_cli(cli, os.environ, seconds)):
-        return ContainerEngine(found, jobs, clock, privileged=settings.allow_privileged_jobs)
+        return ContainerEngine(found, jobs, clock)
     if needed:
         raise Permanent(
             f"no container engine: {cli or 'neither docker nor podman'} answers `info` within"
@@ -139,19 +139,18 @@ def cluster_for(settings: Settings, clock: Clock) -> "tuple[Cluster, Site]":
     except ImportError:
         raise Permanent("Kubernetes Jobs need an extra: install keptn-firstmate[k8s]") from None
     site = _site(settings)
-    return client.Cluster(_access(settings), clock), site
+    return client.Cluster(clock, *_access(settings)), site
 
 
 def _on_kubernetes(settings: Settings, clock: Clock) -> Engine:
     cluster, site = cluster_for(settings, clock)
-    from app.engines.kubernetes import engine, flight  # noqa: PLC0415 - as above
+    from app.engines.kubernetes import engine  # noqa: PLC0415 - as above
 
-    patience = flight.Patience(settings.pod_trouble_seconds, settings.pod_room_seconds)
-    return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site, patience)
+    return engine.KubernetesEngine(cluster, clock, settings.data_dir / "jobs", site)
 
 
-def _access(settings: Settings) -> Access:
-    """The API at its URL, else the cluster's own, with what Kubernetes mounts in every pod."""
+def _access(settings: Settings) -> tuple[str, Path | None, Path | None]:
+    """The API's URL, else the cluster's own, and the CA and token files mounted in every pod."""
     if not (settings.kubernetes_api_url or settings.in_cluster):
         raise Permanent(
             "RUNNER=kubernetes needs a cluster: run `kubectl proxy` here, and set"
@@ -160,8 +159,8 @@ def _access(settings: Settings) -> Access:
     host, port = settings.kubernetes_service_host, settings.kubernetes_service_port
     url = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     mounted = [settings.service_account_path / name for name in ("ca.crt", "token")]
-    found = [file if file.is_file() else None for file in mounted]
-    return Access(settings.kubernetes_api_url or url, *found)
+    ca_file, token_file = (file if file.is_file() else None for file in mounted)
+    return settings.kubernetes_api_url or url, ca_file, token_file
 
 
 def own_namespace(settings: Settings) -> str:
@@ -193,6 +192,7 @@ def _site(settings: Settings) -> Site:
         schema.Resources.model_validate(quantities),
         read_defaults(file) if file else JobDefaults(),
         settings.job_volume_size,
+        {"trouble": settings.pod_trouble_seconds, "room": settings.pod_room_seconds},
     )
 
 

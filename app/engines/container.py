@@ -13,22 +13,19 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app import boundaries
 from app.clock import Clock
 from app.engines import flags
-from app.engines.contract import Ended, Work
-from app.engines.folder import MOUNT, Folder, variables
+from app.engines.contract import MOUNT, OOM_KILLED, RESULT_FILE, Ended, Work
 from app.engines.jobs import Command
-from app.engines.local import LocalEngine
+from app.engines.local import Folder, LocalEngine, variables
 from app.errors import Permanent, Temporary
 
 CLIS = ("docker", "podman")
-RESULT = "/dev/termination-log"
-OOM_KILLED = "OOMKilled: it took more memory than its limit"
 PROBE_SECONDS, ANSWER_SECONDS = 2.0, 60.0
 
 _INHERITED = re.compile(
@@ -73,28 +70,12 @@ def find_cli(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
-    """What its engine says of a container; `ends_at` is its deadline in seconds since the epoch."""
-
-    status: str
-    code: int
-    oom_killed: bool
-    ends_at: float
-
-    @property
-    def has_run(self) -> bool:
-        """Whether it has ever begun."""
-        return self.status not in _WAITING
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has begun and not ended."""
-        return self.has_run and self.status not in _ENDED
+Found = Mapping[str, Any]
+"""A container, as `inspect` tells of it."""
 
 
 class ContainerEngine(LocalEngine):
-    """Runs work in containers; `privileged` ones only when the operator allows them."""
+    """Runs work in containers."""
 
     name = "container"
     without_effect = frozenset(
@@ -102,13 +83,12 @@ class ContainerEngine(LocalEngine):
         | {"resources.requests", "securityContext.runAsNonRoot", "securityContext.procMount"}
     )
 
-    def __init__(self, cli: Cli, folder: Path, clock: Clock, *, privileged: bool = False) -> None:
+    def __init__(self, cli: Cli, folder: Path, clock: Clock) -> None:
         super().__init__(folder, clock)
         if ":" in str(self._folder):
             raise Permanent(f"DATA_DIR {folder.parent}: containers mount no path with a colon")
         self._cli = cli
         self._home = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
-        self._privileged = privileged
         self._removing: set[asyncio.Task[None]] = set()
 
     def clear(self, key: str) -> None:
@@ -139,21 +119,24 @@ class ContainerEngine(LocalEngine):
 
         Its private file is an env file.
         """
-        if work.security.privileged and not self._privileged:
-            raise Permanent("privileged containers are not allowed: see ALLOW_PRIVILEGED_JOBS")
         key = folder.path.name
-        env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT})
+        env = variables(work.env, {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT_FILE})
         listed, passed = flags.split(env)
         labels = {"key": key, "home": self._home, "ends-at": self._clock.now() + work.deadline}
         args = (
             *("run", "--name", self._name(key)),
             *flags.repeat("--label", [f"{_LABEL}.{name}={text}" for name, text in labels.items()]),
             *("--log-driver", "json-file", "--log-opt", "max-size=1m"),  # for `_follow`, bounded
-            *("--volume", f"{folder.files}:{MOUNT}:z", "--volume", f"{folder.result}:{RESULT}:z"),
+            *(
+                "--volume",
+                f"{folder.files}:{MOUNT}:z",
+                "--volume",
+                f"{folder.result}:{RESULT_FILE}:z",
+            ),
             *("--env-file", str(folder.private)),
             *flags.repeat("--env", passed),
-            *flags.of(work),
-            *flags.command(work, env),
+            *flags.of(work.task),
+            *flags.command(work.task, env),
         )
         env_file = "".join(f"{name}={text}\n" for name, text in listed.items())
         return self._attended(key, work.deadline, args, passed), env_file
@@ -169,15 +152,12 @@ class ContainerEngine(LocalEngine):
     async def _settled(self, key: str, ended: Ended | None) -> Ended | None:
         self._of(key).private.unlink(missing_ok=True)
         try:
-            ended, found = await self._outlive(key, ended)
+            told = self._told(key, *await self._outlive(key, ended))
         except Temporary as error:
-            return Ended(None, "interrupted", str(error))
-        told = self._told(key, ended, found)
+            told = Ended(None, "interrupted", str(error))
         return told and replace(told, result=self._of(key).read_result())
 
-    async def _outlive(
-        self, key: str, ended: Ended | None
-    ) -> tuple[Ended | None, Container | None]:
+    async def _outlive(self, key: str, ended: Ended | None) -> tuple[Ended | None, Found | None]:
         """Wait until the container has ended, now that its CLI has: that may have gone before it.
 
         Raises:
@@ -185,7 +165,7 @@ class ContainerEngine(LocalEngine):
         """
         for _ in range(int(ANSWER_SECONDS / _MOMENT)):
             found = await self._find(key)
-            if not (found and found.runs):
+            if not found or found["State"]["Status"] in (*_WAITING, *_ENDED):
                 return ended, found
             boundaries.reached("container found")
             if ended and ended.cause in _FORCED:
@@ -195,13 +175,14 @@ class ContainerEngine(LocalEngine):
             await self._clock.sleep(_MOMENT)
         raise Temporary(f"{self._cli.path} does not end {self._name(key)}")
 
-    async def _follow(self, key: str, found: Container) -> Ended:
+    async def _follow(self, key: str, found: Found) -> Ended:
         """Wait for a container whose CLI was killed; what its log still has is printed anew."""
-        left = max(0.0, found.ends_at - self._clock.now())
+        ends_at = float(found["Config"]["Labels"][f"{_LABEL}.ends-at"])
+        left = max(0.0, ends_at - self._clock.now())
         command = self._attended(key, left, ("logs", "--follow", self._name(key)), {})
-        return await self._jobs.relaunch(key, command)
+        return await self.restart(key, command)
 
-    async def _find(self, key: str) -> Container | None:
+    async def _find(self, key: str) -> Found | None:
         """The container of this key; None when its engine knows that there is none.
 
         Raises:
@@ -211,17 +192,18 @@ class ContainerEngine(LocalEngine):
         for _ in range(int(ANSWER_SECONDS)):
             inspected = await self._ask("inspect", "--type", "container", self._name(key))
             if inspected is not None:
-                return _container(json.loads(inspected)[0])
+                containers: list[Found] = json.loads(inspected)
+                return containers[0]
             listed = await self._ask("ps", "--all", "--quiet", *flags.repeat("--filter", labels))
             if listed == b"":
                 return None
             await self._clock.sleep(1.0)
         raise Temporary(f"{self._cli.path} does not answer; {self._name(key)} may still run")
 
-    def _told(self, key: str, ended: Ended | None, found: Container | None) -> Ended | None:
-        if found and found.has_run:
+    def _told(self, key: str, ended: Ended | None, found: Found | None) -> Ended | None:
+        if found and (state := found["State"])["Status"] not in _WAITING:
             cause = ended.cause if ended and ended.cause in _FORCED else "run"
-            return Ended(found.code, cause, OOM_KILLED if found.oom_killed else "")
+            return Ended(state["ExitCode"], cause, OOM_KILLED if state.get("OOMKilled") else "")
         if ended is None or ended.cause != "run":
             return ended  # if it was created at all, nobody is left to start it
         if ended.code in _NOT_RUN:
@@ -241,9 +223,3 @@ class ContainerEngine(LocalEngine):
 
     async def _ask(self, *args: str) -> bytes | None:
         return await asyncio.to_thread(self._cli.ask, *args)
-
-
-def _container(inspected: Mapping[str, Any]) -> Container:
-    state, labels = inspected["State"], inspected["Config"]["Labels"]
-    code, killed = int(state["ExitCode"]), bool(state.get("OOMKilled"))
-    return Container(state["Status"], code, killed, float(labels[f"{_LABEL}.ends-at"]))

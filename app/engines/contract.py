@@ -2,9 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Protocol
 
-from app.jobconfig.schema import Pod, Resources, SecurityContext
+from app.errors import Permanent
+from app.jobconfig.schema import Task
+
+MOUNT = "/keptn"
+"""Where a task expects its files."""
+
+RESULT_FILE = "/dev/termination-log"
+"""Where a container tells its result."""
+
+OOM_KILLED = "OOMKilled: it took more memory than its limit"
 
 RESULT_BYTES = 4096
 """The largest result file; Kubernetes keeps no more of a termination message."""
@@ -27,33 +37,27 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One container's worth of work, as the job config asks for it.
+    """One container's worth of work: a task with what an event, its files and an attempt give it.
 
-    `deadline` is in seconds. `mounted_env` names the variables whose value may be a path below
-    `/keptn`; `files` are to stand there, by their relative path. `secrets` are names of Kubernetes
-    Secrets whose keys become variables, a later one before an earlier one and `env` before all.
-    `service_account` is None where the task names none. `ttl` is in seconds after the end.
+    `env` has all variables but those of Secrets that the engine finds itself; `files` are to stand
+    below `/keptn`, by their relative path. `deadline` is in seconds.
+
+    Raises:
+        Permanent: the path of a file leaves the task's folder.
     """
 
-    image: str
-    cmd: tuple[str, ...]
-    args: tuple[str, ...]
+    task: Task
     env: Mapping[str, str]
-    working_dir: str
     deadline: float
-    mounted_env: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
-    pull_policy: str = ""
-    resources: Resources | None = None
-    security: SecurityContext = field(default_factory=SecurityContext)
-    network: bool = True
-    secrets: tuple[str, ...] = ()
-    namespace: str = ""
-    service_account: str | None = None
-    ttl: int | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = field(default_factory=Origin)
-    pod: Pod = field(default_factory=Pod)
+
+    def __post_init__(self) -> None:
+        """Refuse a file that is none, or would stand elsewhere."""
+        for name in self.files:
+            parts = PurePosixPath(name).parts
+            if not parts or ".." in parts or name.startswith("/") or not name.isprintable():
+                raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Engine(Protocol):
     without_effect: frozenset[str]
     """The keys of a task that this engine cannot heed."""
     has_secrets: bool
-    """Whether it finds `Work.secrets` itself; no value of them is in our hands then."""
+    """Whether it finds the Secrets of a task itself; no value of them is in our hands then."""
 
     async def launch(self, key: str, work: Work) -> Ended:
         """Run the work under this key, once however often it is asked, and wait for its end.

@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from app.engines.contract import Work
 from app.errors import Permanent
 from app.jobconfig.env import expand
 from app.jobconfig.quantities import quantity
-from app.jobconfig.schema import Capabilities, Resources, SecurityContext
+from app.jobconfig.schema import Capabilities, Resources, SecurityContext, Task
 
 _PULLS = {"": "", "Always": "always", "IfNotPresent": "missing", "Never": "never"}
 _IMAGE = re.compile(r"[A-Za-z0-9](?!.*:/)[\w.:/@+-]*", re.ASCII)
@@ -28,34 +27,34 @@ _STEERING = re.compile(
 )
 
 
-def of(work: Work) -> list[str]:
+def of(task: Task) -> list[str]:
     """The flags for everything but its name, mounts and variables.
 
     Raises:
         Permanent: a key that cannot be served, with the remedy.
     """
-    if work.pull_policy not in _PULLS:
+    if task.image_pull_policy not in _PULLS:
         allowed = ", ".join(filter(None, _PULLS))
-        raise Permanent(f"imagePullPolicy {work.pull_policy!r} is none of {allowed}")
+        raise Permanent(f"imagePullPolicy {task.image_pull_policy!r} is none of {allowed}")
     return [
-        *_flag("--pull", _PULLS[work.pull_policy]),
-        *_flag("--workdir", work.working_dir),
-        *_flag("--network", "" if work.network else "none"),
-        *_limits(work.resources or Resources()),
-        *_security(work.security),
+        *_flag("--pull", _PULLS[task.image_pull_policy]),
+        *_flag("--workdir", task.working_dir),
+        *_flag("--network", "none" if task.network == "none" else ""),
+        *_limits(task.resources or Resources()),
+        *_security(task.security_context),
     ]
 
 
-def command(work: Work, env: Mapping[str, str]) -> list[str]:
+def command(task: Task, env: Mapping[str, str]) -> list[str]:
     """Entrypoint, image and arguments, by Kubernetes' rules for command and args.
 
     Raises:
         Permanent: there is no such image.
     """
-    if not _IMAGE.fullmatch(work.image):
-        raise Permanent(f"image {work.image!r} is no image's name: write it as HOST/NAME:TAG")
-    cmd, args = ([expand(part, env) for part in parts] for parts in (work.cmd, work.args))
-    return [*(["--entrypoint", cmd[0]] if cmd else []), work.image, *cmd[1:], *args]
+    if not _IMAGE.fullmatch(task.image):
+        raise Permanent(f"image {task.image!r} is no image's name: write it as HOST/NAME:TAG")
+    cmd, args = ([expand(part, env) for part in parts] for parts in (task.cmd, task.args))
+    return [*(["--entrypoint", cmd[0]] if cmd else []), task.image, *cmd[1:], *args]
 
 
 def split(env: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -85,8 +84,8 @@ def _flag(name: str, value: object) -> list[str]:
 
 def _limits(resources: Resources) -> list[str]:
     """Limits only: requests are for a scheduler, and there is none."""
-    cpus = _quantity("cpu", resources.limits.cpu)
-    cpus = min(cpus, Decimal(os.cpu_count() or 1))  # docker refuses more than there are
+    most = Decimal(os.cpu_count() or 1)  # docker refuses more than there are
+    cpus = min(_quantity("cpu", resources.limits.cpu), most)
     memory = _quantity("memory", resources.limits.memory)
     return [*_flag("--cpus", cpus and f"{cpus:f}"), *_flag("--memory", int(memory))]
 
@@ -103,23 +102,22 @@ def _security(context: SecurityContext) -> list[str]:
         raise Permanent("securityContext.runAsGroup without runAsUser: set both")
     user = [str(one) for one in (context.run_as_user, context.run_as_group) if one is not None]
     capabilities = context.capabilities or Capabilities()
-    no_more = context.allow_privilege_escalation is False and "no-new-privileges"
+    no_more = ["no-new-privileges"] if context.allow_privilege_escalation is False else []
     return [
         *(["--privileged"] if context.privileged else []),
         *_flag("--user", ":".join(user)),
         *(["--read-only"] if context.read_only_root_filesystem else []),
         *repeat("--cap-drop", capabilities.drop),
         *repeat("--cap-add", capabilities.add),
-        *_flag("--security-opt", no_more),
-        *_flag("--security-opt", _seccomp(context)),
+        *repeat("--security-opt", [*no_more, *_seccomp(context)]),
     ]
 
 
-def _seccomp(context: SecurityContext) -> str:
+def _seccomp(context: SecurityContext) -> list[str]:
     kind = context.seccomp_profile.type if context.seccomp_profile else None
     if kind not in (None, "", "RuntimeDefault", "Unconfined"):
         raise Permanent(
             f"securityContext.seccompProfile {kind!r}: there are no profiles beside RuntimeDefault"
             " and Unconfined on this engine"
         )
-    return "seccomp=unconfined" if kind == "Unconfined" else ""
+    return ["seccomp=unconfined"] if kind == "Unconfined" else []

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ PROGRAM = supervisor.__name__
 
 _START_SECONDS = 10.0
 _LONGEST_LINE = 1 << 24
-_TRACES = ("job.json", "exit.json", "output")
 _INTERRUPTED = Ended(None, "interrupted", "its supervisor was ended from outside")
 
 
@@ -44,13 +43,16 @@ class Command:
 
 
 class Jobs:
-    """The commands of one folder, each in `FOLDER/KEY`; needs Linux."""
+    """The commands of one folder, each in `FOLDER/KEY`; needs Linux.
+
+    The supervisor is found, or started, when it is first needed.
+    """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         if not sys.platform.startswith("linux"):
             raise Permanent(f"jobs need Linux, this is {sys.platform}")
-        self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder.resolve()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clock = clock
         self._running: dict[str, asyncio.Event] = {}  # each is set at its job's end
         self._cancelled: set[str] = set()
@@ -58,49 +60,45 @@ class Jobs:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
 
-    def known(self, key: str) -> bool:
-        """Whether something was launched under the key."""
+    def is_known(self, key: str) -> bool:
+        """Whether something was started under the key."""
         return (self._folder / key / "job.json").exists()
 
-    async def launch(self, key: str, command: Command) -> Ended:
+    async def start(self, key: str, command: Command) -> Ended:
         """Run the command, once however often it is asked, and wait for its end."""
         await self._connect()
-        if key in self._running or self.known(key):
-            return await self.attach(key) or _INTERRUPTED
-        self._running[key] = asyncio.Event()
-        await self._send({"launch": key, **asdict(command)})
+        if key not in self._running and not self.is_known(key):
+            self._running[key] = asyncio.Event()
+            await self._send({"launch": key, **asdict(command)})
+        return await self._wait(key) or _INTERRUPTED
+
+    async def restart(self, key: str, command: Command) -> Ended:
+        """Run another command under a key whose first one has ended."""
+        for name in ("job.json", "exit.json", "output"):
+            (self._folder / key / name).unlink(missing_ok=True)
+        return await self.start(key, command)
+
+    async def rejoin(self, key: str) -> Ended | None:
+        """Wait for what was started; None when its supervisor has gone, and it with it."""
+        await self._connect()
         return await self._wait(key)
 
-    async def relaunch(self, key: str, command: Command) -> Ended:
-        """Run another command under a key whose first one has ended."""
-        for name in _TRACES:
-            (self._folder / key / name).unlink(missing_ok=True)
-        return await self.launch(key, command)
-
-    async def attach(self, key: str) -> Ended | None:
-        """Wait for what was launched; None when its supervisor has gone, and it with it."""
-        await self._connect()
-        if key in self._running or self._read(key, "exit.json"):
-            return await self._wait(key)
-        self._end_orphan(key)
-        return None
-
     async def cancel(self, key: str) -> None:
-        """End what runs under the key, or is about to."""
+        """See `Engine.cancel`; what is about to start is ended as soon as it has."""
         self._cancelled.add(key)
         if key in self._running:
             await self._send({"cancel": key})
 
-    def output(self, key: str) -> Output:
-        """What was printed so far."""
+    def logs(self, key: str) -> Output:
+        """See `Engine.logs`."""
         return Output(*spool.read_output(str(self._folder / key / "output")))
 
     async def close(self) -> None:
-        """Let go; all jobs go on."""
+        """See `Engine.close`."""
         if self._writer:
             self._writer.close()
 
-    async def _wait(self, key: str) -> Ended:
+    async def _wait(self, key: str) -> Ended | None:
         try:
             if key in self._cancelled:
                 await self._send({"cancel": key})
@@ -108,11 +106,11 @@ class Jobs:
                 await ended.wait()
         finally:
             self._cancelled.discard(key)
-        boundaries.reached("exit seen")
         if found := self._read(key, "exit.json"):
-            return _ended(found)
+            boundaries.reached("exit seen")
+            return Ended(**found)
         self._end_orphan(key)
-        return _INTERRUPTED
+        return None
 
     async def _send(self, message: dict[str, Any]) -> None:
         if self._writer is None:
@@ -126,8 +124,13 @@ class Jobs:
         async with self._connecting:
             if self._writer:
                 return
-            with _short_path(self._folder) as path:
+            # Through an open folder, for a socket's own path may have 107 bytes at most.
+            handle = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)
+            try:
+                path = f"/proc/self/fd/{handle}/supervisor.sock"
                 reader, self._writer, hello = await self._reach(path)
+            finally:
+                os.close(handle)
             self._running = {key: asyncio.Event() for key in json.loads(hello)["running"]}
             self._listening = asyncio.create_task(self._listen(reader), name="supervisor")
 
@@ -160,11 +163,10 @@ class Jobs:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Hear of ends until the supervisor itself ends."""
         try:
-            while (line := await reader.readline()).endswith(b"\n"):
-                if ended := self._running.pop(json.loads(line)["ended"], None):
-                    ended.set()
-        except ConnectionError:
-            pass  # as good as its end
+            with contextlib.suppress(ConnectionError):  # as good as its end
+                while (line := await reader.readline()).endswith(b"\n"):
+                    if ended := self._running.pop(json.loads(line)["ended"], None):
+                        ended.set()
         finally:
             if self._writer:
                 self._writer.close()
@@ -174,10 +176,9 @@ class Jobs:
 
     def _read(self, key: str, name: str) -> dict[str, Any]:
         """What the supervisor saved; nothing when it did not get that far."""
-        found: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self._folder / key / name).read_text())
-        return found
+            return dict(json.loads((self._folder / key / name).read_text()))
+        return {}
 
     def _end_orphan(self, key: str) -> None:
         """End a job whose supervisor is gone: nobody could tell how it ends."""
@@ -186,20 +187,3 @@ class Jobs:
         if pid and supervisor.start_time(pid) == job.get("started"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-
-
-def _ended(found: Mapping[str, Any]) -> Ended:
-    code, cause, detail = found["code"], found["cause"], found["detail"]
-    if code < 0 and not detail:
-        detail = f"ended by signal {signal.Signals(-code).name}"
-    return Ended(code if code >= 0 else 128 - code, cause, detail)
-
-
-@contextlib.contextmanager
-def _short_path(folder: Path) -> Iterator[str]:
-    """The socket's path through an open folder: a socket's own path may have 107 bytes at most."""
-    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{handle}/supervisor.sock"
-    finally:
-        os.close(handle)

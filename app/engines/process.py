@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.clock import Clock
-from app.engines.contract import Ended, Work
-from app.engines.folder import MOUNT, Folder, variables
+from app.engines.contract import MOUNT, Ended, Work
 from app.engines.jobs import Command
-from app.engines.local import LocalEngine
+from app.engines.local import Folder, LocalEngine, variables
 from app.errors import Permanent
 from app.jobconfig.env import expand
 
@@ -34,9 +33,10 @@ class ProcessEngine(LocalEngine):
 
     def _command(self, folder: Folder, work: Work) -> tuple[Command, str]:
         """The task's own command; `/keptn` becomes the task's own folder."""
-        if not work.cmd:
+        task = work.task
+        if not task.cmd:
             raise Permanent(
-                f"the image {work.image!r} without cmd has no meaning on the process engine, "
+                f"the image {task.image!r} without cmd has no meaning on the process engine, "
                 "which has no images: add cmd to the task, or use a container engine"
             )
 
@@ -45,13 +45,11 @@ class ProcessEngine(LocalEngine):
             return str(folder.files) + text[len(MOUNT) :] if inside else text
 
         given = {"KEPTN_FILES_DIR": str(folder.files), "KEPTN_RESULT_FILE": str(folder.result)}
-        own = {
-            name: local(value) if name in work.mounted_env else value
-            for name, value in work.env.items()
-        }
+        mounted = {one.name for one in task.env if one.value_from == "string"}
+        own = {name: local(value) if name in mounted else value for name, value in work.env.items()}
         env = variables(own, {**self._inherited, **given})
-        argv = tuple(local(expand(part, env)) for part in (*work.cmd, *work.args))
-        return Command(argv, env, local(work.working_dir) or str(folder.files), work.deadline), ""
+        argv = tuple(local(expand(part, env)) for part in (*task.cmd, *task.args))
+        return Command(argv, env, local(task.working_dir) or str(folder.files), work.deadline), ""
 
     async def _settled(self, key: str, ended: Ended | None) -> Ended | None:
         return ended and replace(ended, result=self._of(key).read_result())

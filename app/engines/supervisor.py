@@ -3,23 +3,27 @@
 It outlives the service, keeps their output (bounded), ends them at their deadline, and saves their
 exit. Beside the standard library it imports only the form of the output file.
 
-Run as `python -m app.engines.supervisor FOLDER`. The service connects to FOLDER/supervisor.sock
-and sends JSON lines: {"launch": key, "argv", "env", "cwd", "deadline", "ender"} or {"cancel": key}.
-It gets {"running": [keys]} at once and {"ended": key} for each job. Beside a job's output lie
-`job.json` (pid and start time of its process group) and, when it has ended, `exit.json`.
+Run as `python -m app.engines.supervisor FOLDER`, an absolute path. The service, of which there is
+one at a time, connects to FOLDER/supervisor.sock and sends JSON lines: {"launch": key, "argv",
+"env", "cwd", "deadline", "ender"} or {"cancel": key}. It gets {"running": [keys]} at once and
+{"ended": key} for each job. Beside a job's output lie `job.json` (pid and start time of its process
+group) and, when it has ended, `exit.json`.
 """
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import resource
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any, cast
 
 from app.engines.spool import OutputFile
 
@@ -44,41 +48,38 @@ def start_time(pid: int) -> str:
 
 
 class Job:
-    """One process group, its output pipe and its deadline.
+    """One process group, its output pipe and its deadline; its files are in the folder `place`.
 
-    Through `channel` the child is told to begin, and tells why it could not.
+    Raises:
+        OSError, ValueError, SubprocessError: it cannot be started.
     """
 
-    def __init__(self, key: str, spec: dict[str, Any], file_limits: tuple[int, int]) -> None:
-        self.key, self.cause = key, "run"
-        self.ender, self.env = spec["ender"], spec["env"]
+    def __init__(self, place: str, spec: dict[str, Any], introduce: Callable[..., None]) -> None:
+        self.key, self.cause, self._place, self._spec = spec["launch"], "run", place, spec
         self.ends_at = time.monotonic() + float(spec["deadline"])
-        with contextlib.ExitStack() as ours, contextlib.ExitStack() as childs:
-            self.output = ours.enter_context(contextlib.closing(OutputFile(f"{key}/output")))
-            self.pipe, writer = os.pipe()
-            ours.callback(os.close, self.pipe)
-            childs.callback(os.close, writer)
-            os.set_blocking(self.pipe, False)
-            self.channel, gate = socket.socketpair()
-            ours.enter_context(self.channel)
-            childs.enter_context(gate)
-            self.pid = os.fork()
-            if self.pid == 0:
-                self.channel.close()
-                resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
-                _become(spec, gate, writer)
-            os.setpgid(self.pid, self.pid)
-            reached("forked")
-            # The child runs nothing before its pid is saved: if we die here, it ends as well.
-            _save(f"{key}/job.json", {"pid": self.pid, "started": start_time(self.pid)})
-            self.channel.send(b"g")
-            self.close = ours.pop_all().close
+        with contextlib.ExitStack() as unless_started:
+            self._output = OutputFile(f"{place}/output")
+            unless_started.callback(self._output.close)
+            self.process = subprocess.Popen(  # noqa: S603 - what the task asks for
+                spec["argv"],
+                env=spec["env"],
+                cwd=spec["cwd"],
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=functools.partial(introduce, place),  # noqa: PLW1509 - no threads here
+            )
+            unless_started.pop_all()
+        self.pipe = cast("IO[bytes]", self.process.stdout)
+        os.set_blocking(self.pipe.fileno(), False)
 
     def read(self) -> bool:
         """Take what the job has printed; False when no more will come."""
-        while data := _take(self.pipe):
+        while data := _take(self.pipe.fileno()):
             with contextlib.suppress(OSError):  # a full disk costs output, not the job
-                self.output.append(data)
+                self._output.append(data)
         return data is None
 
     def end(self, cause: str) -> None:
@@ -86,51 +87,34 @@ class Job:
         polite = self.cause == "run"
         self.cause = cause if polite else self.cause
         self.ends_at = time.monotonic() + KILL_SECONDS
-        self.signal(signal.SIGTERM if polite else signal.SIGKILL)
+        self._signal(signal.SIGTERM if polite else signal.SIGKILL)
 
-    def signal(self, number: int) -> None:
-        """Signal the whole group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    def finish(self, status: int) -> None:
+    def finish(self, code: int) -> None:
         """Save how it ended; what it left running ends with it, as in a container."""
         reached("child ended")
-        self.signal(signal.SIGKILL)
-        if self.cause != "run" and self.ender:  # what is not of the group, such as a container
+        self._signal(signal.SIGKILL)
+        if self.cause != "run" and self._spec["ender"]:  # of what is outside of the group
             with contextlib.suppress(OSError):
-                os.posix_spawn(self.ender[0], self.ender, self.env)
+                subprocess.Popen(self._spec["ender"], env=self._spec["env"])  # noqa: S603 - ours
         self.read()
-        # Ended before it heard that it may begin, a child resets the channel: `recv` would raise.
-        detail = (_take(self.channel.fileno()) or b"").decode(errors="replace")
-        self.close()
-        code = os.waitstatus_to_exitcode(status)
-        cause = "start" if detail else self.cause
-        with contextlib.suppress(OSError):  # not saved, the job counts as interrupted
-            _save(f"{self.key}/exit.json", {"code": code, "cause": cause, "detail": detail})
+        self.pipe.close()
+        self._output.close()
+        known = {one.value: one.name for one in signal.Signals}  # most real-time signals have none
+        detail = f"ended by signal {known.get(-code, -code)}" if code < 0 else ""
+        _save_exit(self._place, code if code >= 0 else 128 - code, self.cause, detail)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
 
 
-def _become(spec: dict[str, Any], gate: socket.socket, output: int) -> None:
-    """In the child: wait for the gate, then be the job. Never returns."""
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, *_ENDS):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
-        if gate.recv(1) != b"g":
-            return
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (output, 1), (output, 2)):
-            os.dup2(source, target)
-        at_fault = spec["cwd"]
-        try:
-            os.chdir(at_fault)
-            at_fault = spec["argv"][0]
-            os.execvpe(at_fault, spec["argv"], spec["env"])
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            gate.send(f"{at_fault}: {reason}".encode()[:_CHUNK])
-    finally:
+def _introduce(file_limits: tuple[int, int], supervisor: int, place: str) -> None:
+    """In the child, before it becomes the job: nothing runs that nobody could find and end."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+    reached("forked")
+    _save(f"{place}/job.json", {"pid": os.getpid(), "started": start_time(os.getpid())})
+    if os.getppid() != supervisor:  # who looked for this job after that had gone saw no pid
         os._exit(127)
 
 
@@ -151,14 +135,20 @@ def _save(path: str, value: dict[str, Any]) -> None:
     os.rename(path + ".part", path)  # noqa: PTH104 - as above
 
 
-class Supervisor:
-    """The loop: connections, pipes, children and deadlines, in one thread."""
+def _save_exit(place: str, code: int, cause: str, detail: str) -> None:
+    with contextlib.suppress(OSError):  # not saved, the job counts as interrupted
+        _save(f"{place}/exit.json", {"code": code, "cause": cause, "detail": detail})
 
-    def __init__(self, file_limits: tuple[int, int]) -> None:
-        self._file_limits = file_limits
+
+class Supervisor:
+    """The loop: the service, pipes, children and deadlines, in one thread."""
+
+    def __init__(self, folder: str, introduce: Callable[..., None]) -> None:
+        self._folder, self._introduce = folder, introduce
         self._selector = selectors.DefaultSelector()
-        self._jobs: dict[int, Job] = {}
-        self._clients: dict[socket.socket, bytearray] = {}
+        self._jobs: dict[str, Job] = {}
+        self._service: socket.socket | None = None
+        self._unread = b""
 
     def run(self, listener: socket.socket, wakeup: int) -> None:
         """Serve until there is neither a job nor a service."""
@@ -166,7 +156,7 @@ class Supervisor:
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: self._reap(wakeup))
         while True:
             ready = self._selector.select(self._patience())
-            if not ready and self._is_idle():
+            if not (ready or self._jobs or self._service):
                 return
             for key, _ in ready:
                 key.data()
@@ -174,99 +164,93 @@ class Supervisor:
             for job in [one for one in self._jobs.values() if one.ends_at <= now]:
                 job.end("timeout")
 
-    def _is_idle(self) -> bool:
-        return not self._jobs and not self._clients
-
     def _patience(self) -> float | None:
         """Seconds to the next deadline; without anything to do, to the end."""
-        if self._is_idle():
-            return KILL_SECONDS
-        ends = [job.ends_at for job in self._jobs.values()]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+        if self._jobs:
+            return max(0.0, min(job.ends_at for job in self._jobs.values()) - time.monotonic())
+        return None if self._service else KILL_SECONDS
 
     def _welcome(self, listener: socket.socket) -> None:
         """A new service: what the old one still asked for comes first."""
-        for old in list(self._clients):
-            self._serve(old)
-        client, _ = listener.accept()
-        client.settimeout(0.0)
-        self._clients[client] = bytearray()
-        self._selector.register(client, selectors.EVENT_READ, lambda: self._serve(client))
-        self._tell(client, {"running": [job.key for job in self._jobs.values()]})
+        self._serve()
+        self._drop()
+        self._service, _ = listener.accept()
+        self._service.settimeout(0.0)
+        self._selector.register(self._service, selectors.EVENT_READ, self._serve)
+        self._tell({"running": [*self._jobs]})
 
-    def _serve(self, client: socket.socket) -> None:
-        """Take and do what a service asks."""
-        if client not in self._clients:  # gone while its turn came
+    def _serve(self) -> None:
+        """Take and do what the service asks."""
+        if not self._service:  # gone while its turn came
             return
-        waiting = self._clients[client]
-        while data := _take(client.fileno()):
-            waiting += data
+        while data := _take(self._service.fileno()):
+            self._unread += data
+        *lines, self._unread = self._unread.split(b"\n")
         if data is not None:
-            self._drop(client)
-        *lines, rest = waiting.split(b"\n")
-        waiting[:] = rest
+            self._drop()
         for line in lines:
             self._do(json.loads(line))
 
     def _do(self, request: dict[str, Any]) -> None:
-        if "cancel" in request:
-            for job in self._jobs.values():
-                if job.key == request["cancel"]:
-                    job.end("cancelled")
-            return
-        key = request["launch"]
+        if "launch" in request:
+            self._launch(request["launch"], request)
+        elif job := self._jobs.get(request["cancel"]):
+            job.end("cancelled")
+
+    def _launch(self, key: str, spec: dict[str, Any]) -> None:
+        place = f"{self._folder}/{key}"
         try:
-            os.close(os.open(f"{key}/job.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(f"{place}/job.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
             return  # launched before: at most once, whoever asks
         try:
-            job = Job(key, request, self._file_limits)
-        except OSError as error:  # no more processes, files or space
-            with contextlib.suppress(OSError):
-                _save(f"{key}/exit.json", {"code": 127, "cause": "start", "detail": str(error)})
-            self._tell_all(key)
-            return
-        self._jobs[job.pid] = job
-        self._selector.register(job.pipe, selectors.EVENT_READ, lambda: self._read(job))
+            job = self._jobs[key] = Job(place, spec, self._introduce)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            _save_exit(place, 127, "start", _reason(error))
+            self._tell({"ended": key})
+        else:
+            self._selector.register(job.pipe, selectors.EVENT_READ, lambda: self._read(job))
 
     def _read(self, job: Job) -> None:
-        if job.pid in self._jobs and not job.read():
+        if job.key in self._jobs and not job.read():
             self._selector.unregister(job.pipe)
 
     def _reap(self, wakeup: int) -> None:
         """Some children ended."""
         os.read(wakeup, _CHUNK)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            job = self._jobs.pop(pid, None)
-            if job:  # else it never got through its gate
-                with contextlib.suppress(KeyError):
+        for job in [*self._jobs.values()]:
+            if (code := job.process.poll()) is not None:
+                with contextlib.suppress(KeyError):  # its output may have ended before
                     self._selector.unregister(job.pipe)
-                job.finish(status)
-                self._tell_all(job.key)
+                job.finish(code)
+                del self._jobs[job.key]
+                self._tell({"ended": job.key})
 
-    def _tell_all(self, ended: str) -> None:
-        for client in list(self._clients):
-            self._tell(client, {"ended": ended})
-
-    def _tell(self, client: socket.socket, message: dict[str, Any]) -> None:
+    def _tell(self, message: dict[str, Any]) -> None:
+        if not self._service:
+            return
         try:
-            client.settimeout(KILL_SECONDS)
-            client.sendall(json.dumps(message).encode() + b"\n")
-            client.settimeout(0.0)
+            self._service.settimeout(KILL_SECONDS)
+            self._service.sendall(json.dumps(message).encode() + b"\n")
+            self._service.settimeout(0.0)
         except OSError:
-            self._drop(client)
+            self._drop()
 
-    def _drop(self, client: socket.socket) -> None:
-        if client in self._clients:
-            self._selector.unregister(client)
-            del self._clients[client]
-            client.close()
+    def _drop(self) -> None:
+        if self._service:
+            self._selector.unregister(self._service)
+            self._service.close()
+        self._service, self._unread = None, b""
+
+
+def _reason(error: Exception) -> str:
+    """Why a job could not be started."""
+    match error:
+        case OSError(filename=str(file)):
+            return f"{file}: {error.strerror}"
+        case subprocess.SubprocessError():
+            return "what it is found by cannot be saved: is the disk full?"
+    return str(error)
 
 
 def main(folder: str) -> None:
@@ -279,9 +263,7 @@ def main(folder: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return
-    wakeup, writer = os.pipe()
-    os.set_blocking(writer, False)
-    os.set_blocking(wakeup, False)
+    wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # Whoever ends the service must not end its jobs; a child lets them in when it is ready.
@@ -291,7 +273,8 @@ def main(folder: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("supervisor.sock")
     listener.listen()
-    Supervisor(limits).run(listener, wakeup)
+    introduce = functools.partial(_introduce, limits, os.getpid())
+    Supervisor(folder, introduce).run(listener, wakeup)
 
 
 if __name__ == "__main__":

@@ -31,29 +31,5 @@ async def work(task: Task, event: Event, origin: Origin, supplies: Supplies) -> 
     given = supplies.secrets.of if supplies.secrets else lambda _: {}
     parent = {"TRACEPARENT": event.traceparent} if event.traceparent else {}
     deadline = DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
-    return Work(
-        image=task.image,
-        cmd=task.cmd,
-        args=task.args,
-        env=parent | environment(task, event, given),
-        working_dir=task.working_dir,
-        deadline=float(deadline),
-        mounted_env=frozenset(one.name for one in task.env if one.value_from == "string"),
-        files=files,
-        pull_policy=task.image_pull_policy,
-        resources=task.resources,
-        security=task.security_context,
-        network=task.network != "none",
-        secrets=() if supplies.secrets else secrets_of(task),
-        namespace=task.namespace,
-        service_account=task.service_account,
-        ttl=task.ttl_seconds_after_finished,
-        annotations=task.annotations,
-        origin=origin,
-        pod=task.pod,
-    )
-
-
-def secrets_of(task: Task) -> tuple[str, ...]:
-    """The names of the Secrets whose keys the task wants as variables."""
-    return tuple(entry.name for entry in task.env if entry.value_from == "secret")
+    env = parent | environment(task, event, given)
+    return Work(task, env, float(deadline), files, origin)

@@ -14,9 +14,8 @@ from app.clock import Clock
 from app.engines.contract import Work
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
+from app.jobconfig.schema import Task
 from tests.bench.table import Aim, Figure
 from tests.clocks import FastClock
 from tests.kube.client import KubeHost, RemoteKube
@@ -74,8 +73,8 @@ async def _idle(folder: Path) -> Figure:
 
 def _engine(folder: Path, url: str, token: str, clock: Clock) -> KubernetesEngine:
     (folder / "token").write_text(token)
-    cluster = Cluster(Access(url, token_file=folder / "token"), clock)
-    return KubernetesEngine(cluster, clock, folder / "jobs", SITE, Patience())
+    cluster = Cluster(clock, url, token_file=folder / "token")
+    return KubernetesEngine(cluster, clock, folder / "jobs", SITE)
 
 
 def _running(engine: KubernetesEngine) -> int:
@@ -85,7 +84,7 @@ def _running(engine: KubernetesEngine) -> int:
 
 
 def _work() -> Work:
-    return Work("long", ("true",), (), {"A": "1"}, "", 86400.0)
+    return Work(Task(image="long", cmd=("true",)), {"A": "1"}, 86400.0)
 
 
 @contextmanager

@@ -15,17 +15,21 @@ from tests.crash.killing import ORDER, Kill
 
 def arm(folder: Path) -> None:
     """Make the supervisor carry out the order that lies beside its folder."""
-    order = json.loads((folder.parent / ORDER).read_text())
+    order, ours = json.loads((folder.parent / ORDER).read_text()), os.getpid()
     kill = Kill(**order["kill"])
 
-    def act() -> None:
-        killing.kill(order["service"])
-        if kill.children:
-            killing.kill_jobs(folder)
-            killing.kill(os.getpid())
+    def reached(name: str) -> None:
+        if name != kill.at:
+            return
+        with (folder.parent / f"{ORDER}.passed").open("ab") as passed:  # also in forked children
+            passed_times = passed.tell() + passed.write(b".")
+        if passed_times == kill.nth:
+            killing.kill(order["service"])
+            if kill.children:
+                killing.kill_jobs(folder)
+                killing.kill(ours)
 
-    trigger = kill.trigger(act)
-    supervisor.reached = lambda name: trigger(name, "")
+    supervisor.reached = reached
 
 
 if __name__ == "__main__":

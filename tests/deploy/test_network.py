@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.engines.contract import Work
+from tests import works
 from tests.deploy import manifests
 from tests.deploy.manifests import Object
 
@@ -62,7 +62,7 @@ def test_the_policies_for_jobs_leave_other_pods_of_keptn_alone() -> None:
 def test_the_jobs_of_the_engine_are_those_that_are_meant(*, network: bool, limited: bool) -> None:
     there = "app.engines.kubernetes.manifest"
     manifest = pytest.importorskip(there, reason=f"{there} is not merged yet")
-    work = Work("alpine", (), (), {}, "", deadline=60, network=network)
+    work = works.work(image="alpine", network=network)
     job = manifest.job("x", work, manifest.Site(namespaces=("keptn",), init_image="firstmate"))
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert policies(labels, "Ingress") == []

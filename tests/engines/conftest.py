@@ -15,8 +15,9 @@ import pytest
 
 from app.clock import Clock
 from app.engines.container import Cli, ContainerEngine, find_cli
-from app.engines.contract import Ended, Engine, Work
+from app.engines.contract import Ended, Engine
 from app.engines.process import ProcessEngine
+from tests import works
 from tests.engines import stand_in
 
 OURS = {"PATH": "/usr/bin:/bin", "HOME": "/home/x", "LANG": "C.UTF-8", "TZ": "UTC"}
@@ -65,8 +66,8 @@ class Yard:
 
     async def run(self, *cmd: str, key: str = "", **more: Any) -> Ended:
         """Launch a command and wait for its end."""
-        given = {"image": self.image, "args": (), "env": {}, "working_dir": "", "deadline": 60.0}
-        return await self.engine.launch(key or self.key, Work(cmd=cmd, **{**given, **more}))
+        given = works.work(cmd=cmd, **{"image": self.image, **more})
+        return await self.engine.launch(key or self.key, given)
 
     def begin(self, *cmd: str, key: str = "", **more: Any) -> "asyncio.Task[Ended]":
         """Launch a command and go on."""

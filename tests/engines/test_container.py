@@ -12,7 +12,7 @@ import pytest
 from app.clock import Clock
 from app.engines import container
 from app.engines.container import Cli, ContainerEngine, find_cli
-from app.engines.contract import Ended
+from app.engines.contract import OOM_KILLED, Ended
 from app.errors import Permanent
 from app.jobconfig.schema import Resources, SecurityContext
 from tests.engines import stand_in
@@ -86,17 +86,6 @@ async def test_an_image_that_cannot_be_pulled_is_told_as_the_cli_says_it(any_box
     assert (ended.code, ended.cause) == (125, "create")
     assert "no-such-image" in ended.detail or "refused" in ended.detail
     assert "--help" not in ended.detail
-
-
-async def test_a_privileged_container_needs_the_operators_leave(
-    box_yard: Yard, tmp_path: Path
-) -> None:
-    security = SecurityContext(privileged=True)
-    with pytest.raises(Permanent, match="ALLOW_PRIVILEGED_JOBS"):
-        await box_yard.run("true", security=security)
-    assert box_yard.cli
-    box_yard.engine = ContainerEngine(box_yard.cli, tmp_path / "allowed", Clock(), privileged=True)
-    assert (await box_yard.run("true", security=security)).passed
 
 
 async def test_no_value_of_a_variable_stands_on_a_command_line(box_yard: Yard) -> None:
@@ -173,7 +162,7 @@ async def test_a_deadline_outlives_the_supervisor(any_box: Yard) -> None:
 async def test_a_container_that_took_too_much_memory_says_so(box_yard: Yard) -> None:
     ended = await box_yard.run("echo", stand_in.OOM_MARK)
     assert (ended.code, ended.cause) == (137, "run")
-    assert ended.detail == container.OOM_KILLED
+    assert ended.detail == OOM_KILLED
 
 
 async def test_an_engine_that_has_gone_is_not_waited_for_for_ever(
@@ -257,4 +246,4 @@ async def test_a_memory_limit_kills(real_yard: Yard) -> None:
     limits = Resources.model_validate({"limits": {"memory": "16Mi"}})
     script = "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#x}"
     ended = await real_yard.run(*shell(script), resources=limits)
-    assert ended in (Ended(137), Ended(137, "run", container.OOM_KILLED))  # podman may not say so
+    assert ended in (Ended(137), Ended(137, "run", OOM_KILLED))  # podman may not say so

@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 
 from app.engines import flags
-from app.engines.contract import Work
 from app.errors import Permanent
 from app.jobconfig.schema import Resources, SecurityContext
+from tests.works import task
 
 MANUALS = json.loads((Path(__file__).parent / "flags.json").read_text())
-
-
-def work(**more: Any) -> Work:
-    given = {"image": "box:1", "cmd": (), "args": (), "env": {}, "working_dir": "", "deadline": 1.0}
-    return Work(**{**given, **more})
 
 
 def limits(**given: str) -> Resources:
@@ -70,7 +65,7 @@ def security(**given: Any) -> SecurityContext:
     ids=str,
 )
 def test_a_key_becomes_its_flag(keys: dict[str, Any], expected: list[str]) -> None:
-    assert flags.of(work(**keys)) == expected
+    assert flags.of(task(**keys)) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,7 +85,7 @@ def test_a_key_becomes_its_flag(keys: dict[str, Any], expected: list[str]) -> No
 )
 def test_what_cannot_be_served_is_refused(keys: dict[str, Any], words: str) -> None:
     with pytest.raises(Permanent, match=words.replace("(", r"\(")):
-        flags.of(work(**keys))
+        flags.of(task(**keys))
 
 
 @pytest.mark.parametrize(
@@ -106,18 +101,18 @@ def test_what_cannot_be_served_is_refused(keys: dict[str, Any], words: str) -> N
 def test_command_and_args_are_given_as_by_kubernetes(
     cmd: tuple[str, ...], args: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert flags.command(work(cmd=cmd, args=args), {"V": "v"}) == expected
+    assert flags.command(task(image="box:1", cmd=cmd, args=args), {"V": "v"}) == expected
 
 
 @pytest.mark.parametrize("image", ["", "--privileged", "docker-archive:/etc", "a b", "oci:/x", "ä"])
 def test_what_is_no_images_name_is_refused(image: str) -> None:
     with pytest.raises(Permanent, match="no image's name"):
-        flags.command(work(image=image), {})
+        flags.command(task(image=image), {})
 
 
 @pytest.mark.parametrize("image", ["alpine", "localhost:5000/a/b:1", "x.io/a@sha256:0a1b", "A_b:C"])
 def test_an_images_name_is_taken(image: str) -> None:
-    assert flags.command(work(image=image), {}) == [image]
+    assert flags.command(task(image=image), {}) == [image]
 
 
 def test_only_what_every_cli_reads_alike_stands_in_the_env_file() -> None:

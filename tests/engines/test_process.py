@@ -19,6 +19,11 @@ async def test_a_signal_is_told_as_a_container_engine_would(
     assert ended == Ended(code, "run", f"ended by signal SIG{name}")
 
 
+async def test_a_signal_without_a_name_is_told_by_its_number(yard: Yard) -> None:
+    ended = await yard.run(*shell("kill -36 $$"))
+    assert ended == Ended(164, "run", "ended by signal 36")
+
+
 async def test_both_streams_are_kept_in_their_order(yard: Yard) -> None:
     await yard.run(*shell("echo one; echo two >&2; echo three"))
     assert yard.text() == "one\ntwo\nthree\n"

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.engines.contract import Ended, Work
+from app.engines.contract import Ended
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
+from tests import works
 from tests.clocks import FastClock
 from tests.kube.plays import Play
 from tests.kube.server import TOKEN, Kube
@@ -37,8 +36,8 @@ class Harbour:
         self.engine = self._engine()
 
     def _engine(self) -> KubernetesEngine:
-        cluster = Cluster(Access(self.kube.url, token_file=self.token_file), self.clock)
-        return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site, Patience())
+        cluster = Cluster(self.clock, self.kube.url, token_file=self.token_file)
+        return KubernetesEngine(cluster, self.clock, self.folder / "jobs", self.site)
 
     async def restart(self) -> None:
         """The service ends, and another one begins."""
@@ -50,9 +49,8 @@ class Harbour:
         key = key or self.key
         if play:
             self.kube.play(more.setdefault("image", f"image-{key}"), play)
-        given = {"image": "alpine", "cmd": (), "args": (), "env": {}, "working_dir": ""}
-        work = Work(**{**given, "secrets": ("planted",), "deadline": 300.0, **more})
-        return await self.engine.launch(key, work)
+        given = {"image": "alpine", "secrets": ("planted",), "deadline": 300.0}
+        return await self.engine.launch(key, works.work(**{**given, **more}))
 
     def begin(self, play: Play | None = None, key: str = "", **more: Any) -> "asyncio.Task[Ended]":
         """Launch and go on."""

@@ -159,11 +159,6 @@ async def test_nobody_else_can_read_what_jobs_print(harbour: Harbour) -> None:
     assert (kept / "output").stat().st_mode & 0o077 == 0
 
 
-async def test_an_odd_key_is_launched_like_any_other(harbour: Harbour) -> None:
-    assert await harbour.run(Play(code=2), "Odd/key with spaces", image="odd") == Ended(2)
-    assert await harbour.engine.attach("Odd/key with spaces") == Ended(2)
-
-
 async def test_nothing_of_ours_is_left_when_all_have_ended(harbour: Harbour) -> None:
     await asyncio.gather(*(harbour.run(Play(), f"key-{n}") for n in range(20)))
     assert not harbour.engine._flights

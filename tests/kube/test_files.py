@@ -45,12 +45,6 @@ async def test_large_files_are_cut_into_several(harbour: Harbour) -> None:
     assert all(one["immutable"] for one in harbour.kube.all("configmaps"))
 
 
-async def test_too_large_files_are_refused_with_their_size(harbour: Harbour) -> None:
-    with pytest.raises(Permanent, match=r"files: 21.0 MiB in all, .* 20 MiB"):
-        await harbour.run(Play(), files={"a": bytes(21 << 20)})
-    assert harbour.kube.all("jobs") == harbour.kube.all("configmaps") == []
-
-
 async def test_the_same_files_are_brought_once(harbour: Harbour) -> None:
     await harbour.run(Play(), "one", files=FILES)
     await harbour.run(Play(), "two", files=dict(reversed(FILES.items())))

@@ -14,8 +14,6 @@ from app.engines.contract import Engine
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.engine import KubernetesEngine
-from app.engines.kubernetes.flight import Patience
-from app.engines.kubernetes.port import Access
 from app.engines.kubernetes.site import Site
 from tests.engines.conftest import Yard
 from tests.kube.machine import Machine
@@ -57,9 +55,9 @@ class ClusterYard(Yard):
     def restarted(self) -> Engine:
         """See `Yard.restarted`."""
         clock = Clock()
-        cluster = Cluster(Access(self._kube.url, token_file=self._token_file), clock)
+        cluster = Cluster(clock, self._kube.url, token_file=self._token_file)
         site = Site(namespaces=("jobs",), init_image="firstmate:test")
-        self.engine = KubernetesEngine(cluster, clock, self.folder, site, Patience())
+        self.engine = KubernetesEngine(cluster, clock, self.folder, site)
         return self.engine
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.engines.contract import Origin, Work
 from app.errors import Permanent
 from app.jobconfig.read import read
-from app.jobconfig.schema import Quantities, Resources, SecurityContext, Task
+from app.jobconfig.schema import Task
 from app.tasks.image import work
 from tests.captain import config
 from tests.conftest import event
@@ -34,56 +34,35 @@ def secrets(tmp_path: Path) -> Path:
 
 
 async def test_all_that_the_file_says_gets_into_the_work() -> None:
+    asked = task(
+        args=["a"],
+        workingDir="/keptn",
+        maxPollDuration=7,
+        imagePullPolicy="Always",
+        resources={"limits": {"cpu": 1}},
+        securityContext={"runAsUser": 1000},
+        env=[PATH],
+        files=["a"],
+        namespace="jobs",
+        serviceAccount="deployer",
+        ttlSecondsAfterFinished=90,
+        annotations={"a/b": "c"},
+    )
     found = await work(
-        task(
-            args=["a"],
-            workingDir="/keptn",
-            maxPollDuration=7,
-            imagePullPolicy="Always",
-            resources={"limits": {"cpu": 1}},
-            securityContext={"runAsUser": 1000},
-            env=[PATH],
-            files=["a"],
-            namespace="jobs",
-            serviceAccount="deployer",
-            ttlSecondsAfterFinished=90,
-            annotations={"a/b": "c"},
-        ),
-        event(),
-        Origin(commit="c1"),
-        supplies(Shelf({("service", "a"): b"\0binary"})),
+        asked, event(), Origin(commit="c1"), supplies(Shelf({("service", "a"): b"\0binary"}))
     )
     assert found == Work(
-        image="alpine",
-        cmd=("run", "it"),
-        args=("a",),
+        asked,
         env={
             "PATH_OF_FILE": "/keptn/a",
             "KEPTN_PROJECT": "p",
             "KEPTN_STAGE": "s",
             "KEPTN_SERVICE": "svc",
         },
-        working_dir="/keptn",
         deadline=7.0,
-        mounted_env=frozenset({"PATH_OF_FILE"}),
         files={"a": b"\0binary"},
-        pull_policy="Always",
-        resources=Resources(limits=Quantities(cpu="1")),
-        security=SecurityContext.model_validate({"runAsUser": 1000}),
-        namespace="jobs",
-        service_account="deployer",
-        ttl=90,
-        annotations={"a/b": "c"},
         origin=Origin(commit="c1"),
     )
-
-
-@pytest.mark.parametrize(("network", "allowed"), [("none", False), ("default", True)])
-async def test_the_network_is_there_unless_the_task_declines_it(
-    network: str, allowed: bool
-) -> None:
-    declining = task().model_copy(update={"network": network})
-    assert (await work(declining, event(), Origin(), supplies())).network == allowed
 
 
 async def test_every_key_of_a_secret_becomes_a_variable_where_its_entry_stands(
@@ -94,13 +73,11 @@ async def test_every_key_of_a_secret_becomes_a_variable_where_its_entry_stands(
     first = await work(task(env=[MINE, SECRET]), event(), Origin(), given)
     assert (last.env["USER"], first.env["USER"]) == ("mine", "me")
     assert last.env["PASSWORD"] == "pw"
-    assert last.mounted_env == {"USER"}
 
 
-async def test_an_engine_that_has_secrets_gets_their_names_and_no_value() -> None:
+async def test_an_engine_that_has_secrets_gets_no_value_of_them() -> None:
     given = replace(supplies(), secrets=None)
     found = await work(task(env=[SECRET, MINE]), event(), Origin(), given)
-    assert found.secrets == ("db",)
     assert found.env["USER"] == "mine"
     assert "PASSWORD" not in found.env
 

@@ -4,24 +4,22 @@ Which calls are made, and when again, is decided elsewhere; only a refused token
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client as api
 
 from app.clock import Clock
-from app.engines.kubernetes.port import Access, Expired, Object, Rejected, Where
+from app.engines.kubernetes.port import Expired, Object, Rejected, Where
 from app.errors import Temporary
 
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
-TOKEN_SECONDS = 60.0
-"""How long a token is used before its file is read again; the cluster changes it every hour."""
-
 WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
 """The server ends a watch after so long; one without even a bookmark, of which there is one a
 minute, is taken for dead."""
@@ -29,27 +27,28 @@ minute, is taken for dead."""
 CALLS, CONNECTIONS = 32, 128
 """Calls at the same time; the other connections are for watches and for logs that are followed."""
 
+Answer = TypeVar("Answer")
+
 UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
 PAGE_OBJECTS = "500"
 
 
 class Cluster:
-    """A Kubernetes API; every call may raise `Temporary` or `Rejected`."""
+    """The Kubernetes API at a URL; every call may raise `Temporary` or `Rejected`.
 
-    def __init__(self, access: Access, clock: Clock) -> None:
-        settings: Any = api.Configuration(host=access.url)
-        settings.ssl_ca_cert = access.ca_file and str(access.ca_file)
+    It is signed by those in the CA file, and our token is in a file, too.
+    """
+
+    def __init__(
+        self, clock: Clock, url: str, ca_file: Path | None = None, token_file: Path | None = None
+    ) -> None:
+        settings: Any = api.Configuration(host=url)
+        settings.ssl_ca_cert = ca_file and str(ca_file)
         settings.connection_pool_maxsize = CONNECTIONS
         settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
         self._client: Any = api.ApiClient(settings)
-        self._access = access
-        self._clock = clock
-        self._token, self._read_at = "", float("-inf")
+        self._clock, self._url, self._token_file = clock, url, token_file
         self._slots = asyncio.Semaphore(CALLS)
-
-    async def get(self, where: Where, name: str) -> Object:
-        """One object; `Rejected` with NOT_FOUND when there is none of that name."""
-        return await self._call("GET", _path(where, name))
 
     async def create(self, where: Where, body: Object, **query: str) -> Object:
         """Make an object; `Rejected` with CONFLICT when one of that name is there."""
@@ -63,24 +62,27 @@ class Cluster:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
-    async def pages(self, where: Where, *, ahead: bool = False) -> AsyncIterator[Object]:
+    async def pages(self, where: Where) -> AsyncIterator[Object]:
         """All objects, as lists of some hundred with `items` and `metadata`.
 
-        What everybody waits for goes `ahead` of the calls that wait for their turn.
+        It waits for no turn: what it brings is what everybody waits for.
         """
-        turn: AbstractAsyncContextManager[object] = nullcontext() if ahead else self._slots
         more: str | None = ""
         while more is not None:
             path = _path(where, limit=PAGE_OBJECTS, **{"continue": more})
-            async with turn, self._opened("GET", path) as reply:
+            async with self._opened("GET", path) as reply:
                 page = json.loads(await reply.read())
             yield page
             more = page["metadata"].get("continue") or None
 
+    async def all(self, where: Where) -> list[Object]:
+        """All objects at once, when its turn comes."""
+        async with self._slots:
+            return [found async for page in self.pages(where) for found in page["items"]]
+
     async def watch(self, where: Where, version: str) -> AsyncGenerator[Object, None]:
         """Changes after a version, bookmarks among them, until the server ends it; or `Expired`."""
-        seconds = str(WATCH_SECONDS)
-        extent = {"resourceVersion": version, "timeoutSeconds": seconds}
+        extent = {"resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
         path = _path(where, watch="1", allowWatchBookmarks="true", **extent)
         async with self._opened("GET", path, silence=SILENT_SECONDS) as reply:
             async for line in reply.content:
@@ -99,16 +101,28 @@ class Cluster:
             async for chunk in reply.content.iter_any():
                 yield chunk
 
+    async def patiently(
+        self, seconds: float, ask: Callable[[], Awaitable[Answer]]
+    ) -> Answer | None:
+        """The answer to a question asked again and again; None when refused, or not had in time."""
+        ends_at = self._clock.tick() + seconds
+        with contextlib.suppress(Rejected):
+            while self._clock.tick() < ends_at:
+                try:
+                    return await ask()
+                except Temporary as error:
+                    await self._clock.sleep(error.after or self._clock.jitter())
+        return None
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
 
     async def _call(self, method: str, path: str, body: Object | None = None) -> Object:
         async with self._slots, self._opened(method, path, body) as reply:
-            found: Object = json.loads(await reply.read())
-            return found
+            return dict(json.loads(await reply.read()))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _opened(
         self,
         method: str,
@@ -117,50 +131,41 @@ class Cluster:
         silence: float | None = REPLY_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The reply to a request, when it is a 2xx; `silence` is how long it may pause."""
+        url = self._url + path
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
-            for last in (False, True):
-                sent = await self._client.rest_client.request(
-                    method,
-                    self._access.url + path,
-                    headers=self._headers(),
-                    body=body,
-                    _request_timeout=limit,
-                )
-                async with sent.response as reply:
-                    if reply.status == HTTPStatus.UNAUTHORIZED and not last:
-                        self._read_at = float("-inf")
-                        continue
-                    if not reply.ok:
-                        raise _failure(reply.status, _said(await reply.read()), reply.headers)
-                    yield reply
-                    return
+            sent = await self._client.rest_client.request(
+                method, url, headers=self._headers(), body=body, _request_timeout=limit
+            )
+            async with sent.response as reply:
+                if not reply.ok:
+                    raise _failure(reply.status, _said(await reply.read()), reply.headers)
+                yield reply
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"{method} {path.partition('?')[0]}"
             raise Temporary(f"{what}: {type(error).__name__}") from None
 
     def _headers(self) -> dict[str, str]:
-        """With the token as its file has it now, or had it a moment ago."""
-        file, now = self._access.token_file, self._clock.tick()
-        if file and now > self._read_at + TOKEN_SECONDS:
-            self._token, self._read_at = file.read_text().strip(), now
-        known = {"Authorization": f"Bearer {self._token}"} if file else {}
-        return {"Accept": "application/json", "User-Agent": "firstmate", **known}
+        """With the token as its file has it now: the cluster changes it every hour."""
+        known = {"Accept": "application/json", "User-Agent": "firstmate"}
+        if self._token_file:
+            known["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
+        return known
 
 
 def _path(where: Where, name: str = "", **query: str) -> str:
-    query |= {} if name else {"labelSelector": where.labels, "fieldSelector": where.fields}
+    labels = ",".join(f"{key}={text}" if text else key for key, text in where.labels.items())
+    query |= {} if name else {"labelSelector": labels, "fieldSelector": where.fields}
     asked = urlencode({key: text for key, text in query.items() if text})
     return where.kind.format(where.namespace) + f"/{name}" * bool(name) + f"?{asked}" * bool(asked)
 
 
 def _said(body: bytes) -> Object:
     """Kubernetes' own account of a failure; a proxy before it may have sent anything."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    with contextlib.suppress(ValueError):
+        if isinstance(found := json.loads(body), dict):
+            return found
+    return {}
 
 
 def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary | Rejected:

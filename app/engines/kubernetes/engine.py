@@ -11,13 +11,11 @@ from pathlib import Path
 from app import boundaries
 from app.clock import Clock
 from app.engines.contract import Ended, Output, Work
-from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
-from app.engines.kubernetes.flight import Flight, Patience
 from app.engines.kubernetes.manifest import BACKSTOP_SECONDS
-from app.engines.kubernetes.mirror import Mirror
+from app.engines.kubernetes.mirror import Mirror, Record
 from app.engines.kubernetes.output import Outputs
-from app.engines.kubernetes.pilot import Pilot
+from app.engines.kubernetes.pilot import Flight, Pilot
 from app.engines.kubernetes.site import Site
 from app.errors import Permanent
 
@@ -27,120 +25,106 @@ BLIND_SECONDS = 2.0
 
 
 class KubernetesEngine:
-    """Runs work as Jobs of a cluster."""
+    """Runs work as Jobs of a cluster; needs a running loop."""
 
     name = "kubernetes"
     without_effect: frozenset[str] = frozenset()
     has_secrets = True
 
-    def __init__(
-        self, cluster: Cluster, clock: Clock, folder: Path, site: Site, patience: Patience
-    ) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._site = site
-        self._patience = patience
+    def __init__(self, cluster: Cluster, clock: Clock, folder: Path, site: Site) -> None:
+        self._cluster, self._clock, self._site = cluster, clock, site
         self._outputs = Outputs(folder, cluster, clock)
         self._mirrors: dict[str, Mirror] = {}
         self._flights: dict[str, Flight] = {}
         self._unwanted: set[str] = set()
-        self._heeding: asyncio.Task[None] | None = None
+        self._heeding = asyncio.create_task(self._heed(), name="logs -f")
         self._pilot = Pilot(cluster, clock, site, self._outputs)
 
     async def launch(self, key: str, work: Work) -> Ended:
         """See `Engine.launch`."""
-        name = work.namespace or self._site.namespaces[0]
+        name = work.task.namespace or self._site.namespaces[0]
         if name not in self._site.namespaces:
             known = ", ".join(self._site.namespaces)
             raise Permanent(f"namespace {name!r}: Jobs are made in {known} only; see JOB_NAMESPACE")
-        async with self._boarded(names.ident(key), name, work.deadline) as flight:
+        async with self._boarded(key, name, work.deadline) as flight:
             if flight.ended is None:
                 await self._pilot.create(flight, work, self._mirror(name).shelf)
             return await self._pilot.see_out(flight)
 
     async def attach(self, key: str) -> Ended | None:
         """See `Engine.attach`."""
-        ident = names.ident(key)
-        found = await self._find(ident)
+        found = await self._find(key)
         if found is None:
-            self._unwanted.discard(ident)
+            self._unwanted.discard(key)
             return None
         boundaries.reached("job found")
         namespace, left = found
-        async with self._boarded(ident, namespace, left) as flight:
-            flight.cancelled |= ident in self._unwanted
+        async with self._boarded(key, namespace, left) as flight:
             return await self._pilot.see_out(flight)
 
     async def cancel(self, key: str) -> None:
         """See `Engine.cancel`; what is still looked for is ended when it is found."""
-        self._unwanted.add(names.ident(key))
-        if flight := self._flights.get(names.ident(key)):
+        self._unwanted.add(key)
+        if flight := self._flights.get(key):
             flight.cancelled = True
             flight.record.changed.set()
 
     def logs(self, key: str) -> Output:
         """See `Engine.logs`; while it runs, asking is what makes its log be followed."""
-        ident = names.ident(key)
-        flight = self._flights.get(ident)
+        flight = self._flights.get(key)
         if flight and flight.record.pod and flight.record.pod.started and not flight.ended:
-            self._outputs.follow(ident, flight.namespace, flight.record.pod.name)
-        return self._outputs.read(ident)
+            self._outputs.follow(key, flight.namespace, flight.record.pod.name)
+        return self._outputs.read(key)
 
     def clear(self, key: str) -> None:
         """See `Engine.clear`: its files go with its pod."""
 
     def forget(self, key: str) -> None:
         """See `Engine.forget`: its Job goes at its time to live."""
-        self._outputs.forget(names.ident(key))
+        self._outputs.forget(key)
 
     async def close(self) -> None:
         """See `Engine.close`."""
-        if self._heeding:
-            self._heeding.cancel()
+        self._heeding.cancel()
         for mirror in self._mirrors.values():
             mirror.close()
         await self._outputs.close()
         await self._cluster.close()
 
     @asynccontextmanager
-    async def _boarded(self, ident: str, name: str, seconds: float) -> AsyncIterator[Flight]:
+    async def _boarded(self, key: str, name: str, seconds: float) -> AsyncIterator[Flight]:
         """The flight of a launch key; who asks a second time waits for the same one."""
-        mirror = self._mirror(name)
-        if ident not in self._flights:
-            now = self._clock.tick()
-            self._flights[ident] = Flight(
-                ident, name, mirror.hold(ident), self._patience, begun=now, ends_at=now + seconds
-            )
-        flight = self._flights[ident]
-        flight.waiting += 1
+        mirror, now = self._mirror(name), self._clock.tick()
+        record = mirror.records.setdefault(key, Record())
+        record.waiting += 1
+        new = Flight(key, name, record, self._site.graces, begun=now, ends_at=now + seconds)
+        flight = self._flights.setdefault(key, new)
+        flight.cancelled |= key in self._unwanted
         try:
             async with flight.lock:
                 yield flight
         finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                del self._flights[ident]
-                self._unwanted.discard(ident)
-                mirror.let_go(ident)
+            record.waiting -= 1
+            if not record.waiting:
+                del self._flights[key]
+                self._unwanted.discard(key)
+                mirror.tidy(key)
 
     def _mirror(self, name: str) -> Mirror:
         """What is shared by all Jobs of a namespace, begun with the first of them."""
         if name not in self._mirrors:
-            owner = self._site.managed_by
-            self._heeding = self._heeding or asyncio.create_task(self._heed(), name="logs -f")
-            self._mirrors[name] = Mirror(self._cluster, self._clock, name, owner)
+            self._mirrors[name] = Mirror(self._cluster, self._clock, name, self._site.managed_by)
         return self._mirrors[name]
 
-    async def _find(self, ident: str) -> tuple[str, float] | None:
+    async def _find(self, key: str) -> tuple[str, float] | None:
         """The namespace of a Job and the seconds left to it; None is only said when all is seen."""
         mirrors = [self._mirror(name) for name in self._site.namespaces]
         while True:
             for mirror in mirrors:
-                record = mirror.records.get(ident)
+                record = mirror.records.get(key)
                 if record and record.job:
-                    allowed = record.job.seconds - BACKSTOP_SECONDS
-                    left = record.job.created + allowed - self._clock.now()
-                    return mirror.namespace, min(max(left, 0.0), allowed)
+                    ends_at = record.job.ends_at - BACKSTOP_SECONDS
+                    return mirror.namespace, max(0.0, ends_at - self._clock.now())
             blind = [event for mirror in mirrors for event in mirror.blind()]
             if not blind:
                 return None

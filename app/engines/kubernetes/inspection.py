@@ -3,11 +3,10 @@
 What to make of the answers is for whoever asks.
 """
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.engines.contract import Work
-from app.engines.kubernetes import manifest
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.engines.kubernetes.site import Site
 from app.errors import Permanent
@@ -36,8 +35,6 @@ DANGEROUS = ("get secrets", "list secrets", "create pods/exec")
 OWN_CONTAINER = "firstmate"
 """The name of our container in our own pod."""
 
-_KINDS = {kind.rpartition("/")[2]: kind for kind in Kind}
-
 
 def group(resource: str) -> str:
     """The group of the API that a resource is in."""
@@ -54,7 +51,7 @@ async def with_image(cluster: "Cluster", site: Site) -> Site:
         return site
     namespace, name = site.own_pod
     where = Where(Kind.POD, namespace, fields=f"metadata.name={name}")
-    pods = [pod async for page in cluster.pages(where) for pod in page["items"]]
+    pods = await cluster.all(where)
     images = {one["name"]: one["image"] for pod in pods for one in pod["spec"]["containers"]}
     if OWN_CONTAINER not in images:
         pod = f"pod {name!r} in {namespace!r} has no container {OWN_CONTAINER!r}"
@@ -63,7 +60,7 @@ async def with_image(cluster: "Cluster", site: Site) -> Site:
 
 
 async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | None:
-    """Whether we have a right; None where the cluster does not tell, and no list does."""
+    """Whether we have a right; None where the cluster does not tell."""
     verb, _, resource = right.partition(" ")
     resource, _, part = resource.partition("/")
     asked = {"verb": verb, "group": group(resource), "resource": resource, "subresource": part}
@@ -72,29 +69,7 @@ async def is_given(cluster: "Cluster", namespace: str, right: str) -> bool | Non
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": asked | {"namespace": namespace}},
     }
-    try:
+    with contextlib.suppress(Rejected):
         reply = await cluster.create(Where(Kind.ACCESS_REVIEW, namespace), review)
-    except Rejected:
-        is_listed = verb == "list" and resource in _KINDS
-        return await _lists(cluster, Where(_KINDS[resource], namespace)) if is_listed else None
-    return bool(reply["status"]["allowed"])
-
-
-async def rehearse(cluster: "Cluster", site: Site, namespace: str) -> None:
-    """Have a Job like those of tasks judged by all who have a say, and not made.
-
-    Raises:
-        Rejected: in the words of the one who refuses it.
-    """
-    image = site.init_image or "firstmate"
-    work = Work(image, (), (), {}, "", deadline=60.0, namespace=namespace)
-    body = manifest.job("check", work, site)
-    await cluster.create(Where(Kind.JOB, namespace), body, dryRun="All")
-
-
-async def _lists(cluster: "Cluster", where: Where) -> bool:
-    try:
-        await anext(cluster.pages(where))
-    except Rejected:
-        return False
-    return True
+        return bool(reply["status"]["allowed"])
+    return None

@@ -8,7 +8,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from app.clock import Clock
 from app.engines.kubernetes import names, sight
@@ -22,7 +21,9 @@ SWEEP_SECONDS = 3600.0
 POLL_SECONDS = 600.0
 """After so long all is listed again, should the watch have missed something unnoticed."""
 
-SHORTEST_WATCH, LONGEST_PAUSE = 1.0, 15.0
+SHORTEST_WATCH = 1.0
+
+Sight = JobSight | PodSight
 _log = logging.getLogger(__name__)
 
 
@@ -30,39 +31,34 @@ _log = logging.getLogger(__name__)
 class Record:
     """A Job and its pod; `changed` is set whenever one of them is seen anew.
 
-    While `held`, somebody waits for it.
+    `waiting` counts those for whom it is kept.
     """
 
-    held: bool = False
+    waiting: int = 0
     job: JobSight | None = None
     pod: PodSight | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True)
 class Watch:
-    """Tells of every object that has a launch key, each change in order, and of those gone.
+    """Tells of every object that has a launch key, each change in order, and of those gone."""
 
-    `deliver` gets the launch key's ident, the object unless it went unseen, and `gone=`.
-    """
-
-    def __init__(
-        self, cluster: Cluster, clock: Clock, where: Where, deliver: Callable[..., None]
-    ) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._where = where
-        self._deliver = deliver
-        self._known: dict[str, str] = {}
-        self._version = ""
-        self._listed_at = 0.0
-        self._failures = 0
-        self.synced = asyncio.Event()
+    cluster: Cluster
+    clock: Clock
+    where: Where
+    deliver: Callable[[Sight], None]
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    _known: dict[str, Sight] = field(default_factory=dict)
+    _version: str = ""
+    _listed_at: float = 0.0
+    _failures: int = 0
 
     async def run(self) -> None:
         """Go on for ever: list, then follow; after a break go on, after two list again."""
         while True:
             try:
-                if not self._version or self._clock.tick() > self._listed_at + POLL_SECONDS:
+                if not self._version or self.clock.tick() > self._listed_at + POLL_SECONDS:
                     await self._list()
                 await self._follow()
             except (Temporary, Rejected) as error:
@@ -70,58 +66,58 @@ class Watch:
                 if self._failures > 1 or isinstance(error, Expired):
                     self._version = ""
                 if self._failures % 20 == 2:  # noqa: PLR2004 - the second, and seldom again
-                    _log.warning("cannot watch %s: %s", self._where.kind.name, error)
-                pause = min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 9)) * self._clock.jitter()
-                await self._clock.sleep(max(getattr(error, "after", None) or 0.0, pause))
+                    _log.warning("cannot watch %s: %s", self.where.kind.name, error)
+                await self.clock.sleep(max(error.after or 0, self.clock.backoff(self._failures)))
 
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
         missing, version = dict(self._known), ""
-        async for page in self._cluster.pages(self._where, ahead=True):
+        async for page in self.cluster.pages(self.where):
             version = page["metadata"]["resourceVersion"]
             for found in page["items"]:
                 missing.pop(found["metadata"]["name"], None)
                 self._see(found)
-        for name, ident in missing.items():
-            del self._known[name]
-            self._deliver(ident, None, gone=True)
-        self._version, self._listed_at = version, self._clock.tick()
+        for name in missing:
+            self.deliver(replace(self._known.pop(name), gone=True))
+        self._version, self._listed_at = version, self.clock.tick()
         self.synced.set()
 
     async def _follow(self) -> None:
-        begun = self._clock.tick()
-        async with contextlib.aclosing(self._cluster.watch(self._where, self._version)) as changes:
+        begun = self.clock.tick()
+        async with contextlib.aclosing(self.cluster.watch(self.where, self._version)) as changes:
             async for change in changes:
                 if change["type"] != "BOOKMARK":
                     self._see(change["object"], gone=change["type"] == "DELETED")
                 self._version = change["object"]["metadata"]["resourceVersion"]
                 self._failures = 0
-        if self._clock.tick() < begun + SHORTEST_WATCH:
+        if self.clock.tick() < begun + SHORTEST_WATCH:
             raise Temporary("the watch ends as soon as it begins")
         self._failures = 0
 
     def _see(self, found: Object, *, gone: bool = False) -> None:
-        name, ident = found["metadata"]["name"], found["metadata"]["labels"][names.KEY]
-        self._known[name] = ident
-        if gone:
-            del self._known[name]
+        name = found["metadata"]["name"]
         try:
-            self._deliver(ident, found, gone=gone)
+            seen = sight.job(found) if self.where.kind is Kind.JOB else sight.pod(found)
         except (LookupError, TypeError, ValueError):  # one odd object must not make us blind
-            _log.exception("cannot read %s %s", self._where.kind.name, name)
+            _log.exception("cannot read %s %s", self.where.kind.name, name)
+            return
+        self._known[name] = seen
+        if gone:
+            seen = replace(self._known.pop(name), gone=True)
+        self.deliver(seen)
 
 
 class Mirror:
-    """Two watches, of Jobs and of pods, and a record for each launch key's ident."""
+    """Two watches, of Jobs and of pods, and a record for each launch key."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
         self.namespace = namespace
         self.records: dict[str, Record] = {}
         self.shelf = Shelf(cluster, clock, namespace, managed_by)
         self._clock = clock
-        labels = names.selector({names.MANAGED_BY: managed_by, names.KEY: ""})
+        labels = {names.MANAGED_BY: managed_by, names.KEY: ""}
         self._watches = [
-            Watch(cluster, clock, Where(kind, namespace, labels), partial(self._see, kind))
+            Watch(cluster, clock, Where(kind, namespace, labels), self._see)
             for kind in (Kind.JOB, Kind.POD)
         ]
         endless = [self._sweep(), *(watch.run() for watch in self._watches)]
@@ -132,36 +128,24 @@ class Mirror:
         for task in self._tasks:
             task.cancel()
 
-    def hold(self, ident: str) -> Record:
-        """The record of a launch key, kept until it is let go."""
-        record = self.records.setdefault(ident, Record())
-        record.held = True
-        return record
-
-    def let_go(self, ident: str) -> None:
-        """Nobody waits for it any more."""
-        self.records[ident].held = False
-        self._tidy(ident)
-
     def blind(self) -> list[asyncio.Event]:
         """The watches that have not seen yet what there is; each event is set when it has."""
         return [watch.synced for watch in self._watches if not watch.synced.is_set()]
 
-    def _see(self, kind: Kind, ident: str, found: Object | None, *, gone: bool) -> None:
-        record = self.records.setdefault(ident, Record())
-        if kind is Kind.JOB:
-            record.job = sight.job(found) if found else record.job
-            record.job = record.job and replace(record.job, gone=gone)
+    def _see(self, seen: Sight) -> None:
+        record = self.records.setdefault(seen.key, Record())
+        if isinstance(seen, JobSight):
+            record.job = seen
         else:
-            record.pod = sight.pod(found) if found else record.pod
-            record.pod = record.pod and replace(record.pod, gone=gone)
+            record.pod = seen
         record.changed.set()
-        self._tidy(ident)
+        self.tidy(seen.key)
 
-    def _tidy(self, ident: str) -> None:
-        record = self.records[ident]
-        if not record.held and all(one is None or one.gone for one in (record.job, record.pod)):
-            del self.records[ident]
+    def tidy(self, key: str) -> None:
+        """Forget what is gone and waited for by nobody."""
+        record = self.records[key]
+        if not record.waiting and all(one is None or one.gone for one in (record.job, record.pod)):
+            del self.records[key]
 
     async def _sweep(self) -> None:
         """Every hour, for the Jobs that are there know which files they use."""

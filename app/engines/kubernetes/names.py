@@ -1,8 +1,6 @@
-"""Names, labels and selectors of what stands in the cluster; pure, and no object is built here."""
+"""Names and labels of what stands in the cluster; pure, and no object is built here."""
 
-import hashlib
 import re
-from collections.abc import Mapping
 
 from app.engines.contract import Origin
 
@@ -11,19 +9,13 @@ FILES = "firstmate/files"
 NETWORK = "firstmate/network"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
-_SAFE_KEY = re.compile(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?")
 _UNFIT = re.compile(r"[^-A-Za-z0-9_.]+")
 _LONGEST = 63
 
 
-def ident(key: str) -> str:
-    """What stands for a launch key in names and labels: the key itself, or a hash of an odd one."""
-    return key if _SAFE_KEY.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()[:40]
-
-
-def job(ident: str) -> str:
-    """The name of the Job, and of its container."""
-    return f"firstmate-{ident}"
+def job(key: str) -> str:
+    """The name of a launch key's Job, and of its container."""
+    return f"firstmate-{key}"
 
 
 def value(text: str) -> str:
@@ -43,8 +35,3 @@ def labels(origin: Origin) -> dict[str, str]:
         "keptn.sh/jes-action-index": str(origin.action[0]),
         "keptn.sh/jes-task-index": str(origin.task[0]),
     }
-
-
-def selector(wanted: Mapping[str, str]) -> str:
-    """A label selector; an empty value asks only that the label is there."""
-    return ",".join(f"{name}={text}" if text else name for name, text in wanted.items())

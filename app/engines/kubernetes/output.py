@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from app.clock import Clock
@@ -27,72 +28,64 @@ class Outputs:
     """The output files below a folder, and the logs that are followed at the moment."""
 
     def __init__(self, folder: Path, cluster: Cluster, clock: Clock) -> None:
-        self._folder = folder
-        self._cluster = cluster
-        self._clock = clock
+        self._folder, self._cluster, self._clock = folder, cluster, clock
         self._asked: dict[str, float] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         for place in (folder, folder / spool.WANTED):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def read(self, ident: str) -> Output:
+    def read(self, key: str) -> Output:
         """What is kept."""
-        return Output(*spool.read_output(str(self._folder / ident / "output")))
+        return Output(*spool.read_output(str(self._folder / key / "output")))
 
-    def forget(self, ident: str) -> None:
+    def forget(self, key: str) -> None:
         """Remove what is kept."""
-        shutil.rmtree(self._folder / ident, ignore_errors=True)
+        shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def asked(self) -> list[str]:
-        """The idents that another process, `firstmate logs -f`, has asked to follow since."""
+        """The launch keys that another process, `firstmate logs -f`, has asked to follow since."""
         asked = list((self._folder / spool.WANTED).glob("*"))
         for mark in asked:
             mark.unlink(missing_ok=True)
         return [mark.name for mark in asked]
 
-    async def keep(self, ident: str, namespace: str, pod: str) -> bool:
+    async def keep(self, key: str, namespace: str, pod: str) -> bool:
         """Read the whole log; False when it cannot be read within half a minute."""
-        await self.stop(ident)
-        ends_at = self._clock.tick() + KEEP_SECONDS
-        # Gone with its pod, or never begun; and a full disk costs output, not the outcome.
-        with contextlib.suppress(Rejected, OSError):
-            while self._clock.tick() < ends_at:
-                try:
-                    await self._copy(ident, namespace, pod, {})
-                except Temporary as error:
-                    await self._clock.sleep(error.after or self._clock.jitter())
-                else:
-                    return True
+        await self.stop(key)
+        # Refused when gone with its pod, or never begun; a full disk costs output, no outcome.
+        with contextlib.suppress(OSError):
+            copy = partial(self._copy, key, namespace, pod, {})
+            return await self._cluster.patiently(KEEP_SECONDS, copy) is not None
         return False
 
-    def follow(self, ident: str, namespace: str, pod: str) -> None:
+    def follow(self, key: str, namespace: str, pod: str) -> None:
         """Keep the log as it grows, while somebody goes on asking."""
-        self._asked[ident] = self._clock.tick()
-        if ident not in self._following and len(self._following) < FOLLOWED:
-            task = asyncio.create_task(self._follow(ident, namespace, pod), name=f"log {ident}")
-            self._following[ident] = task
-            task.add_done_callback(lambda _: self._following.pop(ident))
+        self._asked[key] = self._clock.tick()
+        if key not in self._following and len(self._following) < FOLLOWED:
+            task = asyncio.create_task(self._follow(key, namespace, pod), name=f"log {key}")
+            self._following[key] = task
+            task.add_done_callback(lambda _: self._following.pop(key))
 
-    async def stop(self, ident: str) -> None:
+    async def stop(self, key: str) -> None:
         """Follow this log no more."""
-        self._asked.pop(ident, None)
-        if task := self._following.get(ident):
+        self._asked.pop(key, None)
+        if task := self._following.get(key):
             task.cancel()
             await asyncio.wait([task])
 
     async def close(self) -> None:
         """Follow nothing any more."""
-        for ident in list(self._following):
-            await self.stop(ident)
+        for key in list(self._following):
+            await self.stop(key)
 
-    async def _follow(self, ident: str, namespace: str, pod: str) -> None:
+    async def _follow(self, key: str, namespace: str, pod: str) -> None:
         with contextlib.suppress(Temporary, Rejected, OSError):  # who asks again begins again
-            await self._copy(ident, namespace, pod, {"follow": "true"})
+            await self._copy(key, namespace, pod, {"follow": "true"})
 
-    async def _copy(self, ident: str, namespace: str, pod: str, query: Mapping[str, str]) -> None:
+    async def _copy(self, key: str, namespace: str, pod: str, query: Mapping[str, str]) -> bool:
         """Write a log to its file from the start; of a very long one, its head and its tail."""
-        where, file = Where(Kind.POD, namespace), self._folder / ident / "output"
-        query = {"container": names.job(ident), "limitBytes": str(MOST_BYTES), **query}
+        where, file = Where(Kind.POD, namespace), self._folder / key / "output"
+        query = {"container": names.job(key), "limitBytes": str(MOST_BYTES), **query}
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.closing(spool.OutputFile(str(file))) as kept:
             size = 0
@@ -102,10 +95,11 @@ class Outputs:
                     async for chunk in chunks:
                         kept.append(chunk)
                         size += len(chunk)
-                        if "follow" in query and self._is_forgotten(ident):
-                            return
+                        if "follow" in query and self._is_forgotten(key):
+                            return False
                 if size < MOST_BYTES:
-                    return
+                    break
+        return True
 
-    def _is_forgotten(self, ident: str) -> bool:
-        return self._clock.tick() > self._asked.get(ident, 0.0) + ASKED_SECONDS
+    def _is_forgotten(self, key: str) -> bool:
+        return self._clock.tick() > self._asked.get(key, 0.0) + ASKED_SECONDS

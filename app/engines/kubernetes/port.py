@@ -1,8 +1,8 @@
 """What is said to a cluster and heard from it; how it is said, only `client` knows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from app.errors import Permanent, Temporary
@@ -13,6 +13,9 @@ Object = dict[str, Any]
 
 class Rejected(Permanent):
     """The cluster understood and will not; the text is its own."""
+
+    after: float | None = None
+    """Nothing is said of when to try again."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -30,24 +33,17 @@ class Kind(StrEnum):
     POD = "/api/v1/namespaces/{}/pods"
     EVENT = "/api/v1/namespaces/{}/events"
     CONFIG_MAP = "/api/v1/namespaces/{}/configmaps"
-    SERVICE_ACCOUNT = "/api/v1/namespaces/{}/serviceaccounts"
     ACCESS_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A kind in a namespace, or what label and field selectors leave of it."""
+    """A kind in a namespace, or what label and field selectors leave of it.
+
+    A label with an empty value only has to be there.
+    """
 
     kind: Kind
     namespace: str
-    labels: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     fields: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where the API is, whom it is signed by, and the file with our token."""
-
-    url: str
-    ca_file: Path | None = None
-    token_file: Path | None = None

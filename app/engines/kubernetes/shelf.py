@@ -11,19 +11,15 @@ import tarfile
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import PurePosixPath
 
 from app.clock import Clock
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.manifest import Parts
 from app.engines.kubernetes.port import Kind, Object, Rejected, Where
-from app.errors import Permanent
 
 PART_BYTES = 765 * 1024
 """In base64 just below the one MiB that a ConfigMap may hold, and that is sent in one piece."""
-
-LARGEST = 20 * 1024 * 1024
 
 UNUSED_SECONDS = 86400.0
 FRESH_SECONDS = 3600.0
@@ -34,11 +30,9 @@ class Shelf:
     """Who uses what since when; nothing needs to be remembered over a restart."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        labels = names.selector({names.MANAGED_BY: managed_by, names.FILES: ""})
+        self._cluster, self._clock, self._managed_by = cluster, clock, managed_by
+        labels = {names.MANAGED_BY: managed_by, names.FILES: ""}
         self._where = Where(Kind.CONFIG_MAP, namespace, labels)
-        self._managed_by = managed_by
         self._began = clock.now()
         self._used: dict[str, float] = {}
         self._changing = asyncio.Lock()
@@ -47,29 +41,26 @@ class Shelf:
         """Have the files there.
 
         Raises:
-            Permanent: they are too large.
             Temporary: they may or may not be there.
         """
         archive = await asyncio.to_thread(_packed, files)
-        made = _config_maps(archive, self._where.namespace, self._managed_by)
-        label = made[0]["metadata"]["labels"][names.FILES]
+        digest = hashlib.sha256(archive).hexdigest()
+        made, label = _config_maps(archive, digest, self._where, self._managed_by), digest[:32]
         async with self._changing:
             if self._used.get(label, 0.0) < self._clock.now() - FRESH_SECONDS:
                 for body in made:
                     await self._create(body)
                 self._used[label] = self._clock.now()
-        digest = hashlib.sha256(archive).hexdigest()
         return Parts(digest, tuple(body["metadata"]["name"] for body in made))
 
     async def sweep(self, in_use: Collection[str]) -> None:
         """Remove what neither a Job in the cluster nor anybody today has used."""
         async with self._changing:
-            async for page in self._cluster.pages(self._where):
-                for found in page["items"]:
-                    label = found["metadata"]["labels"][names.FILES]
-                    if label not in in_use and self._is_old(label, found):
-                        self._used.pop(label, None)
-                        await self._cluster.delete(self._where, found["metadata"]["name"])
+            for found in await self._cluster.all(self._where):
+                label = found["metadata"]["labels"][names.FILES]
+                if label not in in_use and self._is_old(label, found):
+                    self._used.pop(label, None)
+                    await self._cluster.delete(self._where, found["metadata"]["name"])
 
     def _is_old(self, label: str, found: Object) -> bool:
         made = datetime.fromisoformat(found["metadata"]["creationTimestamp"]).timestamp()
@@ -85,21 +76,7 @@ class Shelf:
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
-    """The archive: the same files are the same bytes, whoever packs them, and when.
-
-    Raises:
-        Permanent: they are too large, telling how large; or a path leaves the folder, or is none.
-    """
-    for name in files:
-        parts = PurePosixPath(name).parts
-        if not parts or ".." in parts or name.startswith("/") or not name.isprintable():
-            raise Permanent(f"file {name!r} leaves the task's folder: use a relative path")
-    size = sum(map(len, files.values()))
-    if size > LARGEST:
-        raise Permanent(
-            f"files: {size / 2**20:.1f} MiB in all, a task in the cluster can have"
-            f" {LARGEST // 2**20} MiB: name fewer, or bring them in the image"
-        )
+    """The archive: the same files are the same bytes, whoever packs them, and when."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in sorted(files.items()):
@@ -109,9 +86,8 @@ def _packed(files: Mapping[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-def _config_maps(archive: bytes, namespace: str, managed_by: str) -> list[Object]:
+def _config_maps(archive: bytes, digest: str, where: Where, managed_by: str) -> list[Object]:
     """The objects that hold an archive, in order; two installations never share one."""
-    digest = hashlib.sha256(archive).hexdigest()
     name = hashlib.sha256(f"{managed_by}/{digest}".encode()).hexdigest()[:40]
     labels = {names.MANAGED_BY: managed_by, names.FILES: digest[:32]}
     return [
@@ -120,7 +96,7 @@ def _config_maps(archive: bytes, namespace: str, managed_by: str) -> list[Object
             "kind": "ConfigMap",
             "metadata": {
                 "name": f"firstmate-{name}-{start // PART_BYTES}",
-                "namespace": namespace,
+                "namespace": where.namespace,
                 "labels": labels,
             },
             "immutable": True,

@@ -1,11 +1,11 @@
 """What a Job, its pod and their events tell, in few words: pure, and small enough for thousands."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum, auto
+from typing import Literal
 
-from app.engines.contract import RESULT_BYTES, Ended
+from app.engines.contract import OOM_KILLED, RESULT_BYTES, Ended
 from app.engines.kubernetes import names
 from app.engines.kubernetes.port import Object
 
@@ -13,40 +13,27 @@ NOT_FOUND = 127
 """The exit code of what could not be started, as a shell has it."""
 
 
-class Wait(Enum):
-    """What holds a pod up; for how long it may, the engine decides."""
-
-    NONE = auto()
-    HOPELESS = auto()
-    TROUBLE = auto()
-    ROOM = auto()
-
-    def __bool__(self) -> bool:
-        return self is not Wait.NONE
-
+Wait = Literal["", "hopeless", "trouble", "room"]
+"""What holds a pod up, if anything does; for how long it may, the engine decides."""
 
 _HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 _PULL = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError")
 _CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NEVER_RAN = ("ContainerCannotRun", "StartError", "ContainerStatusUnknown")
-_WORDS = {"OOMKilled": "OOMKilled: it took more memory than its limit"}
 _WORTH_TELLING = ("FailedCreate", "FailedMount", "FailedCreatePodSandBox")
 
 
 @dataclass(frozen=True, slots=True)
 class JobSight:
-    """A Job: `over` is the condition that ended it, with the cluster's reason and words.
+    """A Job, and what the cluster says of its end; the exit code is its pod's to tell.
 
-    After `seconds` from its creation the cluster ends it.
+    At `ends_at`, in seconds since the epoch, the cluster ends it.
     """
 
-    uid: str
-    created: float
-    seconds: float
+    key: str
+    ends_at: float
     files: str
-    over: str
-    reason: str
-    message: str
+    ended: Ended | None
     gone: bool = False
 
 
@@ -57,8 +44,8 @@ class PodSight:
     `leaving` means that somebody deletes it, so that an end is not its own doing.
     """
 
+    key: str
     name: str
-    uid: str
     started: bool
     leaving: bool
     ended: Ended | None
@@ -70,28 +57,30 @@ class PodSight:
 def job(found: Object) -> JobSight:
     """A Job as it is; conditions count by type and status."""
     metadata, conditions = found["metadata"], _conditions(found, "True")
-    over = next((kind for kind in ("Complete", "Failed") if kind in conditions), "")
-    told = conditions.get(over, {})
+    created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+    ended = Ended(0) if "Complete" in conditions else None
+    if failed := conditions.get("Failed"):
+        ended = Ended(None, "interrupted", _said(failed))
+        if failed.get("reason") == "DeadlineExceeded":
+            ended = Ended(None, "timeout", "the cluster ended it at its deadline")
     return JobSight(
-        uid=metadata["uid"],
-        created=datetime.fromisoformat(metadata["creationTimestamp"]).timestamp(),
-        seconds=found["spec"]["activeDeadlineSeconds"],
+        key=metadata["labels"][names.KEY],
+        ends_at=created + found["spec"]["activeDeadlineSeconds"],
         files=metadata["labels"].get(names.FILES, ""),
-        over=over,
-        reason=told.get("reason", ""),
-        message=told.get("message", ""),
+        ended=ended,
     )
 
 
 def pod(found: Object) -> PodSight:
     """A pod as it is."""
     metadata, status = found["metadata"], found.get("status", {})
-    main = _state(status.get("containerStatuses"), names.job(metadata["labels"][names.KEY]))
+    key = metadata["labels"][names.KEY]
+    main = _state(status.get("containerStatuses"), names.job(key))
     init = _state(status.get("initContainerStatuses"), "files")
     wait, words = _held_up(found, init.get("waiting") or main.get("waiting", {}))
     return PodSight(
+        key=key,
         name=metadata["name"],
-        uid=metadata["uid"],
         started="running" in main or "terminated" in main,
         leaving="deletionTimestamp" in metadata,
         ended=_end(found, main.get("terminated"), init),
@@ -102,19 +91,15 @@ def pod(found: Object) -> PodSight:
 
 def judge(job: JobSight | None, pod: PodSight | None) -> Ended | None:
     """How the work ended; None while it goes on, or while more has to be heard."""
-    ended = pod.ended if pod else None
-    if ended and pod and not pod.leaving:
-        return ended
-    code = ended.code if ended else None
-    if job is None:
-        return None
-    if job.over == "Complete":
-        return ended or Ended(0)
-    if job.reason == "DeadlineExceeded":
-        return Ended(code, "timeout", "the cluster ended it at its deadline")
-    if job.over:
-        return Ended(code, "interrupted", f"{job.reason}: {job.message}")
-    return Ended(code, "interrupted", "its Job was deleted from outside") if job.gone else None
+    own = pod.ended if pod else None
+    if own and pod and not pod.leaving:
+        return own
+    told = job.ended if job else None
+    if told is None and job and job.gone:
+        told = Ended(None, "interrupted", "its Job was deleted from outside")
+    if told and own:
+        return own if told.passed else replace(told, code=own.code)
+    return told
 
 
 def told(events: list[Object]) -> tuple[Wait, str]:
@@ -122,8 +107,8 @@ def told(events: list[Object]) -> tuple[Wait, str]:
     for one in reversed(events):
         if one.get("reason") in _WORTH_TELLING:
             words = _said(one)
-            return (Wait.ROOM if "exceeded quota" in words else Wait.TROUBLE), words
-    return Wait.NONE, ""
+            return ("room" if "exceeded quota" in words else "trouble"), words
+    return "", ""
 
 
 def warnings(events: list[Object], most: int) -> list[str]:
@@ -164,20 +149,20 @@ def _end(found: Object, terminated: Object | None, init: Object) -> Ended | None
             return Ended(None, "create", line(words or "its pod failed without a word"))
     if terminated is None:
         return None
-    reason = terminated.get("reason", "")
+    reason: str = terminated.get("reason", "")
     if reason in _NEVER_RAN:
         return Ended(NOT_FOUND, "start", _said(terminated))
-    detail = "" if reason in ("Completed", "Error") else (_WORDS.get(reason) or reason)
+    detail = {"Completed": "", "Error": "", "OOMKilled": OOM_KILLED}.get(reason, reason)
     return Ended(code, "run", detail, terminated.get("message", "").encode())
 
 
 def _held_up(found: Object, waiting: Object) -> tuple[Wait, str]:
     if (reason := waiting.get("reason")) in (*_HOPELESS, *_PULL, *_CONFIG):
-        return (Wait.HOPELESS if reason in _HOPELESS else Wait.TROUBLE), _said(waiting)
+        return ("hopeless" if reason in _HOPELESS else "trouble"), _said(waiting)
     scheduled = _conditions(found, "False").get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
-        return Wait.ROOM, _said(scheduled)
-    return Wait.NONE, ""
+        return "room", _said(scheduled)
+    return "", ""
 
 
 def _said(about: Object) -> str:

@@ -3,16 +3,17 @@
 How it becomes part of a Job stands in `manifest`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
-from app.document.tree import Mapping as Tree
-from app.document.tree import Node, compose
-from app.document.typed import FileError, Flag, Int64, Part, Text, validated
+from app.document.typed import Flag, Int64, Part, Text, loaded, validated
+from app.engines.kubernetes.sight import Wait
 from app.errors import Permanent
-from app.jobconfig.schema import Capabilities, Resources, SeccompProfile, SecurityContext
+from app.jobconfig.schema import Resources, SeccompProfile, SecurityContext
 
 CONFINED = SecurityContext.model_validate(
     {
@@ -67,7 +68,8 @@ class Site:
 
     The first of `namespaces` is used where a task names none, and no Job is made outside of them.
     `init_image` is our own image, which brings files to a pod; without it, that of `own_pod` is
-    taken, a namespace and a name.
+    taken, a namespace and a name. `graces` are the seconds for which a pod may be held up: for room
+    it may well be given.
     """
 
     namespaces: tuple[str, ...]
@@ -78,38 +80,17 @@ class Site:
     resources: Resources = MODEST
     defaults: JobDefaults = field(default_factory=JobDefaults)
     volume_size: str = "20Mi"
+    graces: Mapping[Wait, float] = field(default_factory=lambda: {"trouble": 15.0, "room": 180.0})
 
 
 def read_defaults(file: Path) -> JobDefaults:
-    """What an operator's file says; Go's capital letters in its keys mean nothing.
+    """What an operator's file says.
 
     Raises:
         Permanent: it cannot be read, or is wrong, naming the line.
     """
     try:
-        tree, problems = compose(file.read_text())
+        text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(f"JOB_DEFAULTS_FILE {file} cannot be read: {error}") from None
-    if tree is None or problems:
-        raise FileError(str(file), problems)
-    _respell(tree)
-    defaults, wrong = validated(JobDefaults, tree)
-    if defaults is None:
-        raise FileError(str(file), wrong)
-    return defaults
-
-
-_KEYS = {
-    (key := field.alias or name).casefold(): key
-    for part in (JobDefaults, PodSecurity, SecurityContext, Capabilities, SeccompProfile)
-    for name, field in part.model_fields.items()
-}
-
-
-def _respell(node: Node) -> None:
-    if isinstance(node, Tree):
-        for key in list(node):
-            spelled = _KEYS.get(key.casefold(), key)
-            node[spelled], node.marks[spelled] = node.pop(key), node.marks.pop(key)
-            if spelled != "labels":
-                _respell(node[spelled])
+    return loaded(text, str(file), partial(validated, JobDefaults))
