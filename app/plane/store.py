@@ -25,7 +25,7 @@ _COLUMNS = {
     "taskID:status.currentTask.triggeredID",
     "logs": "integrationId:integrationid time",
     "integrations": "id name namespace:metadata.kubernetesmetadata.namespace "
-    "hostname:metadata.hostname time:metadata.lastseen",
+    "time:metadata.lastseen",
 }
 """Each column with the place of its value in the document, where that has another name."""
 

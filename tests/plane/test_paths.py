@@ -129,33 +129,18 @@ a second registration changes versions, not subscriptions
     POST cp/uniform/registration {ME} -> 201
     POST cp/uniform/registration {ME.replace('"1"', '"2"').replace("test", "x")} -> 200
     PUT cp/uniform/registration/$1/ping -> 200 {{"name": "me", "id": "$1"}}
-    GET cp/uniform/registration?name=me -> 200 "integrationversion": "2"
-    GET cp/uniform/registration?name=me -> 200 "event": "sh.keptn.event.test.triggered"
+    GET cp/uniform/registration -> 200 "integrationversion": "2"
+    GET cp/uniform/registration -> 200 "event": "sh.keptn.event.test.triggered"
 subscriptions that a registration has not are taken from the next
     POST cp/uniform/registration {ME.split(', "subscr', maxsplit=1)[0]}}} -> 201
     POST cp/uniform/registration {ME} -> 200
-    GET cp/uniform/registration/$1/subscription -> 200 "event": "sh.keptn.event.test.triggered"
+    GET cp/uniform/registration -> 200 "event": "sh.keptn.event.test.triggered"
 who is not known cannot ping
     PUT cp/uniform/registration/none/ping -> 404
-    GET cp/uniform/registration/none/subscription -> 404
-integrations are found by place
-    POST cp/uniform/registration {ME} -> 201
-    GET cp/uniform/registration?project=shop -> 200 "name": "me"
-    GET cp/uniform/registration?project=other -> 200 []
-    GET cp/uniform/registration?hostname=other -> 200 []
 an integration can go
     POST cp/uniform/registration {ME} -> 201
     DELETE cp/uniform/registration/$1 -> 200
     PUT cp/uniform/registration/$1/ping -> 404
-subscriptions are added, changed and removed one by one
-    POST cp/uniform/registration {ME} -> 201
-    POST cp/uniform/registration/$1/subscription {{"event": "a", "filter": {{}}}} -> 201
-    GET cp/uniform/registration/$1/subscription/$2 -> 200 {{"event": "a"}}
-    PUT cp/uniform/registration/$1/subscription/$2 {{"event": "b", "filter": {{}}}} -> 201
-    GET cp/uniform/registration/$1/subscription/$2 -> 200 {{"event": "b", "id": "$2"}}
-    DELETE cp/uniform/registration/$1/subscription/$2 -> 200
-    GET cp/uniform/registration/$1/subscription/$2 -> 404
-    POST cp/uniform/registration/$1/subscription {{"filter": {{}}}} -> 400
 """
 
 RESOURCES = f"""
