@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Permanent
+from app.events import durations
 from app.jobconfig.schema import Logs, OnFailure
 
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
@@ -23,7 +24,6 @@ _URLS = (
     "kubernetes_api_url",
 )
 UNVERIFIED = "anybody may pose as Keptn: HTTP_SSL_VERIFY is false; KEPTN_CA_FILE can name its CA"
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class Settings(BaseSettings):
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     @field_validator("task_started_wait_duration")
     @classmethod
     def _is_duration(cls, value: str) -> str:
-        if not re.fullmatch(r"((\d+(\.\d+)?)(h|ms|m|s))+", value):
+        if (durations.seconds(value) or 0.0) <= 0.0:
             raise ValueError("must be a duration such as 10m, 90s or 1h30m")
         return value
 
@@ -218,8 +218,7 @@ class Settings(BaseSettings):
     @property
     def start_timeout(self) -> float:
         """TASK_STARTED_WAIT_DURATION in seconds."""
-        found = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", self.task_started_wait_duration)
-        return sum(float(number) * _UNITS[unit] for number, unit in found)
+        return durations.seconds(self.task_started_wait_duration) or 0.0
 
     @property
     def owned(self) -> frozenset[str]:

@@ -19,7 +19,7 @@ from app.document.tree import Mapping, Node, Problem, compose
 from app.document.typed import FileError
 from app.engines.container import find_cli
 from app.errors import Permanent
-from app.events import grammar
+from app.events import durations, grammar
 from app.jobconfig import editor
 from app.jobconfig.findings import examine
 from app.jobconfig.match import name_matches
@@ -101,7 +101,7 @@ class Check:
         for where, task in _each(found, "stages", "sequences", "tasks"):
             event_type = grammar.of_task(task.name, "triggered")
             self._asked.append((str(path), _mark(tree, ("spec", *where, "name")), event_type))
-            if task.triggered_after and shipyard.seconds(task.triggered_after) is None:
+            if task.triggered_after and durations.seconds(task.triggered_after) is None:
                 mark = _mark(tree, ("spec", *where, "triggeredAfter"))
                 yield "error", Problem(*mark, "triggeredAfter must be a duration such as 10m")
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 from app.clock import Clock
-from app.events import grammar
+from app.events import durations, grammar
 from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
@@ -189,7 +189,7 @@ class Controller:
         }
         event = self._event(scope["keptnContext"], attributes)
         execution["status"]["currentTask"] = sequences.current_task(task["name"], event["id"])
-        delay = shipyards.seconds(task["triggeredAfter"]) or 0.0
+        delay = durations.seconds(task["triggeredAfter"]) or 0.0
         phase = "scheduled" if delay > 0 else "held"
         self._store.put("events", event, phase, self._clock.now() + delay)
         self._go_on(execution)
