@@ -67,7 +67,7 @@ class Projects:
         (self._root / name).mkdir(parents=True, exist_ok=True)
         self._at(name, self._root / name).write("", "", {SHIPYARD: shipyard})
 
-    def delete(self, project: str) -> Document:
+    def delete(self, project: str) -> None:
         """Forget a project with its files, events and runs.
 
         Raises:
@@ -80,28 +80,25 @@ class Projects:
         del self._found[project]
         for table in ("events", "executions", "places"):
             self._store.query(f"DELETE FROM {table} WHERE project = ?", project)  # noqa: S608
-        return {}
 
     def view(self, project: str) -> Document:
         """A project as Keptn's API shows it."""
         found = self.get(project)
         shipyard = found.last_shipyard
+
+        def services(stage: str) -> list[Document]:
+            known = found.services(stage).items()
+            return [{"serviceName": name, "creationDate": since} for name, since in known]
+
         return {
             "projectName": project,
             "creationDate": found.services("")[""],
             "shipyard": found.text(),
             "shipyardVersion": shipyard.api_version,
-            "stages": [self.stage(project, stage.name) for stage in shipyard.stages],
+            "stages": [
+                {"stageName": one.name, "services": services(one.name)} for one in shipyard.stages
+            ],
         }
-
-    def stage(self, project: str, stage: str) -> Document:
-        """A stage as Keptn's API shows it."""
-        return {"stageName": stage, "services": self.services(project, stage)}
-
-    def services(self, project: str, stage: str) -> list[Document]:
-        """A stage's services as Keptn's API shows them."""
-        found = self.get(project).services(stage)
-        return [{"serviceName": name, "creationDate": since} for name, since in found.items()]
 
     def create_service(self, project: str, service: str) -> None:
         """Make a service in every stage.

@@ -107,7 +107,6 @@ class Resources:
         if not (stages := self.stages_of(service)):
             raise Refused(404, "Service not found")
         for stage in stages:
-            self.snapshot(stage)
             shutil.rmtree(self._stages / stage / "services" / service, ignore_errors=True)
         forget = "DELETE FROM places WHERE project = ? AND service = ?"
         self._store.query(forget, self.name, service)

@@ -78,10 +78,9 @@ class Uniform:
                 return found
         raise Refused(404, "Integration not found")
 
-    def unregister(self, integration: str) -> Document:
+    def unregister(self, integration: str) -> None:
         """Forget an integration."""
         self.store.query("DELETE FROM integrations WHERE id = ?", integration)
-        return {}
 
     def _keep(self, integration: Document) -> None:
         """Store it as just heard of."""

@@ -54,12 +54,11 @@ projects come in pages
     GET cp/project?pageSize=1&nextPageKey=1 -> 200 {{"nextPageKey": "0", "totalCount": 2}}
 a changed shipyard changes the stages
     {MADE}
-    PUT cp/project {{"name": "shop", "shipyard": "$BASE64(apiVersion: spec.keptn.sh/0.2.4
-spec: {{stages: [{{name: qa}}]}})"}} -> 201
+    PUT rs/resource/shipyard.yaml {{"resourceContent": "$BASE64(apiVersion: spec.keptn.sh/0.2.4
+spec: {{stages: [{{name: qa}}]}})"}} -> 200
     GET cp/project/shop/stage -> 200 {{"stages": [{{"stageName": "qa", "services": []}}]}}
     GET cp/project/shop/stage/dev -> 404 {{"message": "Stage not found"}}
 a project that is not there is 404
-    PUT cp/project {{"name": "shop", "shipyard": "$SHIPYARD"}} -> 404
     GET cp/project/shop -> 404 {{"message": "Project not found"}}
     DELETE cp/project/shop -> 404
     GET cp/event/triggered/sh.keptn.event.test.triggered?project=shop -> 404
