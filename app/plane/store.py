@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -196,25 +196,22 @@ class Store:
     def page(self, table: str, listing: Listing, condition: str = "1") -> Page:
         """The listing's page of the rows that also fulfil an SQL condition."""
         where, values = _where(listing, condition)
-        bodies = f"SELECT body FROM {table} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
-        with self._lock:  # first the places, out of an index alone, so that few bodies are read
-            page = self._page("CAST(n AS TEXT)", f"{table} WHERE {where}", "n", listing, values)
-            rows = self.query(f"{bodies} ORDER BY n DESC", json.dumps(page.items))
-        return replace(page, items=[json.loads(body) for (body,) in rows])
+        found = f"SELECT n FROM {table} WHERE {where}"  # noqa: S608
+        places = f"{found} ORDER BY n DESC LIMIT ? OFFSET ?"  # out of an index alone
+        bodies = f"SELECT body FROM {table} WHERE n IN ({places}) ORDER BY n DESC"  # noqa: S608
+        return self._page(found, bodies, listing, values)
 
     def runs(self, listing: Listing, state: str) -> Page:
         """The listing's page of contexts that have executions, those with news first."""
         where, values = _where(listing, "1")
         having = f"GROUP BY keptnContext HAVING ? IN ('', CASE {_RUN_STATE} END)"
-        source = f"executions WHERE {where} {having}"
-        return self._page("json_quote(keptnContext)", source, "max(n)", listing, [*values, state])
+        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} {having}"  # noqa: S608
+        newest = f"{found} ORDER BY max(n) DESC LIMIT ? OFFSET ?"
+        return self._page(found, newest, listing, [*values, state])
 
-    def _page(
-        self, what: str, source: str, order: str, listing: Listing, values: list[str]
-    ) -> Page:
+    def _page(self, found: str, window: str, listing: Listing, values: list[str]) -> Page:
         with self._lock:
-            total = self.query(f"SELECT count(*) FROM (SELECT 1 FROM {source})", *values)[0][0]  # noqa: S608
-            window = f"SELECT {what} FROM {source} ORDER BY {order} DESC LIMIT ? OFFSET ?"  # noqa: S608
+            total = self.query(f"SELECT count(*) FROM ({found})", *values)[0][0]  # noqa: S608
             rows = self.query(window, *values, listing.size or -1, listing.offset)
         return Page([json.loads(row) for (row,) in rows], listing.offset + len(rows), total)
 

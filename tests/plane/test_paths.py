@@ -106,7 +106,6 @@ executions want a project
 log entries are kept
     POST cp/log {"logs": [{"integrationid": "i", "message": "m", "task": "t"}]} -> 200
     GET cp/log?integrationId=i -> 200 {"totalCount": 1}
-    GET cp/log?fromTime=2001-01-01 -> 400
 metadata tell the version
     GET v1/metadata -> 200 {"keptnversion": "1.4.5", "shipyardversion": "0.2.0"}
 the token can be tried
