@@ -12,8 +12,7 @@ from app.errors import Temporary
 from app.plane.controller import Controller
 from app.plane.store import Document, Store
 
-FIRST_DELAY, LAST_DELAY = 0.25, 5.0
-AT_ONCE = 32
+AT_ONCE, LONGEST_DELAY = 32, 5.0
 _WANTED = "phase IN ('open', 'untold')"
 LONGEST_SLEEP = 60.0
 """Seconds; then the timers are looked at again, for somebody may have set the machine's clock."""
@@ -55,15 +54,15 @@ class Delivery:
             pause = self._controller.tick(start_timeout)
             waiting = self._store.find("events", _WANTED)
         except Temporary:
-            return [], LAST_DELAY
+            return [], LONGEST_DELAY
         new = [event for event in waiting if event["id"] not in self._in_flight]
         return new, LONGEST_SLEEP if pause is None else min(pause, LONGEST_SLEEP)
 
     async def _deliver(self, event: Document) -> None:
-        delay = FIRST_DELAY
+        failures = 0
         while not await self._attempt(event):
-            await self._clock.sleep(delay * self._clock.jitter())
-            delay = min(2 * delay, LAST_DELAY)
+            failures += 1
+            await self._clock.sleep(self._clock.backoff(failures, LONGEST_DELAY))
         self._in_flight.discard(event["id"])
 
     async def _attempt(self, event: Document) -> bool:

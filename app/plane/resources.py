@@ -72,8 +72,8 @@ class Resources:
         """The last that could be read; it decides on follow-ups, as Keptn's cached one."""
         return self._last_shipyard or self.shipyard()
 
-    def know(self, stage: str = "", service: str = "") -> None:
-        """Remember since when a service is in a stage, or without them the project."""
+    def know(self, stage: str, service: str) -> None:
+        """Remember since when a service is in a stage; where both are empty, the project."""
         place = self.name, stage, service, int(self._clock.now() * 1e9)
         self._store.query("INSERT OR IGNORE INTO places VALUES (?, ?, ?, ?)", *place)
 
@@ -87,8 +87,9 @@ class Resources:
             Refused: 404 when the shipyard has no such stage.
         """
         self._level(stage, "")
-        for path in (self._stages / stage / "services").glob("[!.]*/") if stage else ():
-            self.know(stage, path.name)
+        folders = (self._stages / stage / "services").glob("[!.]*/")
+        for name in [path.name for path in folders] if stage else [""]:
+            self.know(stage, name)
         of_stage = "SELECT service, created FROM places WHERE project = ? AND stage = ?"
         found = self._store.query(f"{of_stage} ORDER BY service", self.name, stage)
         return {service: str(created) for service, created in found}
