@@ -74,8 +74,7 @@ class Routes:
     def open_events(self, event_type: str, listing: OpenEvents) -> Document:
         """Triggered task events that are due and not completed."""
         self.projects.get(listing.texts["project"] or self.projects.served)
-        wanted = replace(listing, texts={**listing.texts, "type": event_type})
-        page = self.store.page("events", wanted, OPEN)
+        page = self.store.page("events", listing.of(type=event_type), OPEN)
         return {**page.shown("events"), "nextPageKey": str(page.following)}
 
     def events(self, listing: Events) -> Document:
@@ -89,12 +88,14 @@ class Routes:
     def executions(self, project: Project, listing: Executions) -> Document:
         """Executions with every started and finished that was counted."""
         self.projects.get(project)
-        return self.store.page("executions", listing).shown("sequenceExecutions")
+        page = self.store.page("executions", listing.of(project=project))
+        return page.shown("sequenceExecutions")
 
-    def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
+    def sequence_states(self, project: str, listing: States) -> Document:
         """One state per run."""
-        page = self.store.runs(replace(listing, texts={**listing.texts, "project": project}), state)
-        views = [sequence.view(self._run(context), self._events_of) for context in page.items]
+        page = self.store.runs(listing.of(project=project))
+        runs = (Listing({"keptnContext": context}) for context in page.items)
+        views = [sequence.view(self.store.page("executions", run).items) for run in runs]
         return replace(page, items=views).shown("states")
 
     def control(self, project: str, context: str, body: Posted) -> None:
@@ -109,10 +110,3 @@ class Routes:
     def logs(self, listing: Logs) -> Document:
         """Log entries of the integrations."""
         return self.store.page("logs", listing).shown("logs")
-
-    def _run(self, context: str) -> list[Document]:
-        return self.store.page("executions", Listing({"keptnContext": context})).items
-
-    def _events_of(self, context: str, stage: str) -> list[Document]:
-        wanted = Listing({"keptnContext": context, "stage": stage})
-        return self.store.page("events", wanted, _SENT).items

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,6 @@ OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
 RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
 """Of its executions' states a run shows the first of these."""
 
-_RUN_STATE = " ".join(f"WHEN max(status = '{word}') THEN '{word}'" for word in RUN_STATES)
 OPEN = "phase IN ('held', 'open', 'taken')"
 _SENT_AND_OPEN = "phase IN ('open', 'taken')"
 _UNANSWERED = "NOT EXISTS (SELECT 1 FROM events AS a WHERE a.triggeredID = events.eventID)"
@@ -78,6 +77,10 @@ class Listing:
     texts: Mapping[str, str]
     size: int = 0
     offset: int = 0
+
+    def of(self, **texts: str) -> "Listing":
+        """Only those of them that also have these texts."""
+        return replace(self, texts={**self.texts, **texts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +204,12 @@ class Store:
         bodies = f"SELECT body FROM {table} WHERE n IN ({places}) ORDER BY n DESC"  # noqa: S608
         return self._page(found, bodies, listing, values)
 
-    def runs(self, listing: Listing, state: str) -> Page:
+    def runs(self, listing: Listing) -> Page:
         """The listing's page of contexts that have executions, those with news first."""
         where, values = _where(listing, "1")
-        having = f"GROUP BY keptnContext HAVING ? IN ('', CASE {_RUN_STATE} END)"
-        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} {having}"  # noqa: S608
+        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} GROUP BY 1"  # noqa: S608
         newest = f"{found} ORDER BY max(n) DESC LIMIT ? OFFSET ?"
-        return self._page(found, newest, listing, [*values, state])
+        return self._page(found, newest, listing, values)
 
     def _page(self, found: str, window: str, listing: Listing, values: list[str]) -> Page:
         with self._lock:

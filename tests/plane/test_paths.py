@@ -290,6 +290,8 @@ async def test_a_made_project_runs_its_sequences_and_is_there_after_a_restart(
         context = await shop.trigger("dev.go")
         await shop.do("test")
         assert await shop.state(context) == "finished"
+        served = await shop.get(f"{SHORT['cp']}/sequence-execution", project="bookshop")
+        assert served == {"sequenceExecutions": []}
         assert [
             one["projectName"] for one in (await shop.get(f"{SHORT['cp']}/project"))["projects"]
         ] == ["bookshop", "s"]
