@@ -127,6 +127,8 @@ class Resources:
             for path, content in targets.items():
                 try:
                     _replace(path, content)
+                except FileNotFoundError:
+                    raise Refused(404, "Resource not found") from None
                 except OSError as error:
                     raise Refused(400, f"{path} cannot be written: {error.strerror}") from None
             written = b"".join(filter(None, targets.values()))
@@ -250,15 +252,13 @@ def _checked(uri: str) -> str:
 
 
 def _replace(path: Path, content: bytes | None) -> None:
-    if content is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    elif path.exists():
+    if content is None:
         path.unlink()
-    else:
-        raise Refused(404, "Resource not found")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
