@@ -49,12 +49,6 @@ CREATE TABLE IF NOT EXISTS places (project, stage, service, created INTEGER,
     PRIMARY KEY (project, stage, service));
 CREATE TABLE IF NOT EXISTS snapshots (version PRIMARY KEY, digests TEXT);
 CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, content BLOB);
-PRAGMA user_version = 2;
-"""
-_FROM_1 = """
-INSERT OR IGNORE INTO places SELECT project, stage, service, 0 FROM executions;
-DROP TABLE services;
-DROP INDEX phases;
 """
 OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
 RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
@@ -120,8 +114,7 @@ class Store:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         tables = "".join(map(_table, _COLUMNS))
-        change = _FROM_1 if self.query("PRAGMA user_version") == [(1,)] else ""
-        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} {change} COMMIT")
+        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} COMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
