@@ -60,13 +60,6 @@ class Controller:
                     self._go_on(execution)
         self.wake()
 
-    def log(self, entries: list[Document]) -> None:
-        """Keep what integrations have to tell; an entry without a time gets the present one."""
-        with self._store.transaction():
-            for entry in entries:
-                now = {"time": entry.get("time") or timestamp(self._clock.now())}
-                self._store.put("logs", entry | now)
-
     def tick(self, start_timeout: float) -> float | None:
         """Send what is due, end what nobody answered; returns the seconds until there is more."""
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""Keptn's paths for events, sequences and logs; the rules behind the answers are elsewhere."""
+"""Keptn's paths for events and sequences; the rules behind the answers are elsewhere."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -17,12 +17,6 @@ _VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion
 _METADATA = {"namespace": "", "keptnlabel": "keptn", "automaticprovisioning": False, **_VERSIONS}
 
 
-class Log(BaseModel):
-    """Entries for the log of an integration, each with integrationid, message, time and more."""
-
-    logs: list[Document]
-
-
 class Control(BaseModel):
     """What shall become of a run, or of its part in one stage."""
 
@@ -38,7 +32,6 @@ OpenEvents = Annotated[Listing, listed_by(*_SCOPE, "eventID", size=20)]
 Events = Annotated[Listing, listed_by(*_EVENT, size=20, least=1, most=100)]
 Executions = Annotated[Listing, listed_by("stage", "service", "name", "status", "keptnContext")]
 States = Annotated[Listing, listed_by("name", "keptnContext", *_TIMES)]
-Logs = Annotated[Listing, listed_by("integrationId")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +54,6 @@ class Routes:
         router.get(CONTROL + "/sequence/{project}")(self.sequence_states)
         path = CONTROL + "/sequence/{project}/{context}/control"
         router.post(path, openapi_extra=json_body(Control))(self.control)
-        router.post(CONTROL + "/log", openapi_extra=json_body(Log))(self.post_log)
-        router.get(CONTROL + "/log")(self.logs)
         router.get(DATASTORE)(self.events)
 
     def post_event(self, body: Posted) -> Document:
@@ -102,11 +93,3 @@ class Routes:
         """Abort, pause or resume; a run that is not there, or has ended, is no error."""
         wanted = parsed(body, Control)
         self.controller.control(project, context, wanted.state, wanted.stage or "")
-
-    def post_log(self, body: Posted) -> None:
-        """Keep log entries of an integration."""
-        self.controller.log(parsed(body, Log).logs)
-
-    def logs(self, listing: Logs) -> Document:
-        """Log entries of the integrations."""
-        return self.store.page("logs", listing).shown("logs")

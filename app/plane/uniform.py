@@ -1,4 +1,4 @@
-"""Keptn's uniform: who registered, for which events, and when it was last heard of. Delivers none.
+"""Keptn's uniform: who registered, for which events, and what it had to tell. Delivers no events.
 
 Subscriptions are kept for those who read them, such as a distributor; nobody edits them here.
 """
@@ -13,14 +13,16 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from app.clock import Clock
 from app.events.build import timestamp
-from app.plane.api import CONTROL, Posted, json_body, parsed
-from app.plane.store import Document, Store
+from app.plane.api import CONTROL, Posted, json_body, listed_by, parsed
+from app.plane.store import Document, Listing, Store
 from app.plane.validation import Refused
 
 _ALL = CONTROL + "/uniform/registration"
 _ONE = _ALL + "/{integration}"
+_LOG = CONTROL + "/log"
 _NAMESPACE = AliasPath("metadata", "kubernetesmetadata", "namespace")
 _VERSIONS = ("integrationversion", "distributorversion")
+Logs = Annotated[Listing, listed_by("integrationId")]
 Given = Annotated[str, Field(min_length=1)]
 
 
@@ -36,9 +38,15 @@ class Integration(BaseModel):
     subscriptions: list[Document] | None = None
 
 
+class Log(BaseModel):
+    """Entries for the log of an integration, each with integrationid, message, time and more."""
+
+    logs: list[Document]
+
+
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """The answers to Keptn's calls about integrations."""
+    """The answers to Keptn's calls about integrations and their log."""
 
     store: Store
     clock: Clock
@@ -49,6 +57,8 @@ class Uniform:
         router.get(_ALL)(self.registered)
         router.put(_ONE + "/ping")(self.ping)
         router.delete(_ONE)(self.unregister)
+        router.post(_LOG, openapi_extra=json_body(Log))(self.log)
+        router.get(_LOG)(self.logs)
 
     def register(self, body: Posted, response: Response) -> Document:
         """Take an integration, or hear again from one that is known by name and namespace."""
@@ -81,6 +91,17 @@ class Uniform:
     def unregister(self, integration: str) -> None:
         """Forget an integration."""
         self.store.query("DELETE FROM integrations WHERE id = ?", integration)
+
+    def log(self, body: Posted) -> None:
+        """Keep what integrations have to tell; an entry without a time gets the present one."""
+        now = timestamp(self.clock.now())
+        with self.store.transaction():
+            for entry in parsed(body, Log).logs:
+                self.store.put("logs", {**entry, "time": entry.get("time") or now})
+
+    def logs(self, listing: Logs) -> Document:
+        """Log entries of the integrations."""
+        return self.store.page("logs", listing).shown("logs")
 
     def _keep(self, integration: Document) -> None:
         """Store it as just heard of."""
