@@ -38,20 +38,16 @@ class Error(BaseModel):
     message: str
 
 
-def _at_most(limit: int) -> Any:
-    """A dependency that reads the body, if it is JSON by its type and takes no more bytes."""
-
-    async def read(request: Request) -> bytes:
-        if media_type(request.headers.get("content-type", "")) not in _JSON:
-            raise Refused(415, "the body must be JSON: Content-Type application/json")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise Refused(400, f"the body takes more than {limit} bytes")
-        return bytes(body)
-
-    return Depends(read)
+async def _read(request: Request) -> bytes:
+    """The body, if it is JSON by its type, and no larger than a file may be."""
+    if media_type(request.headers.get("content-type", "")) not in _JSON:
+        raise Refused(415, "the body must be JSON: Content-Type application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise Refused(400, f"the body takes more than {MAX_BYTES} bytes")
+    return bytes(body)
 
 
 def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
@@ -68,9 +64,7 @@ def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> 
     return Depends(read)
 
 
-Posted = Annotated[bytes, _at_most(validation.LIMIT)]
-Files = Annotated[bytes, _at_most(MAX_BYTES)]
-"""A body that holds files."""
+Posted = Annotated[bytes, Depends(_read)]
 
 
 def parsed(body: bytes, model: type[Model]) -> Model:

@@ -41,21 +41,22 @@ class Delivery:
         async with self.door, asyncio.TaskGroup() as group:
             while True:
                 woken.clear()
-                waiting, pause = await asyncio.to_thread(self._look)
+                waiting, moment = await asyncio.to_thread(self._look)
                 for event in waiting:
                     self._in_flight.add(event["id"])
                     group.create_task(self._deliver(event))
-                await self.clock.wait(woken, pause)
+                pause = moment - self.clock.now()  # which may have been set meanwhile
+                await self.clock.wait(woken, min(max(0.0, pause), LONGEST_SLEEP))
 
     def _look(self) -> tuple[list[Document], float]:
-        """The events that nobody delivers yet, and the seconds until the next timer."""
+        """The events that nobody delivers yet, and when to look again."""
         try:
-            pause = self.controller.tick(self.start_timeout)
+            moment = self.controller.tick(self.start_timeout)
             waiting = self.store.find("events", _WANTED)
         except Temporary:
-            return [], LONGEST_DELAY
+            return [], self.clock.now() + LONGEST_DELAY
         new = [event for event in waiting if event["id"] not in self._in_flight]
-        return new, LONGEST_SLEEP if pause is None else min(pause, LONGEST_SLEEP)
+        return new, moment
 
     async def _deliver(self, event: Document) -> None:
         failures = 0

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.plane.api import CONTROL, Files, Posted, json_body, listed_by, parsed
+from app.plane.api import CONTROL, Posted, json_body, listed_by, parsed
 from app.plane.projects import Projects
 from app.plane.store import Document, Listing, Page
 from app.plane.validation import Refused
@@ -102,7 +102,7 @@ class Holdings:
         """All projects, with their stages and services."""
         return _page("projects", map(self.projects.view, self.projects.names()), listing)
 
-    def create_project(self, body: Files) -> None:
+    def create_project(self, body: Posted) -> None:
         """Make a project from its shipyard."""
         given = parsed(body, Project)
         self.projects.create(given.name, given.shipyard)
@@ -143,12 +143,12 @@ class Holdings:
         names = self.projects.get(at.project).listed(at.stage, at.service)
         return _page("resources", ({"resourceURI": name} for name in names), listing)
 
-    def write_all(self, at: At, body: Files) -> Document:
+    def write_all(self, at: At, body: Posted) -> Document:
         """Make or overwrite resources."""
         given = parsed(body, Contents).resources
         return self._write(at, {each.uri: each.content for each in given})
 
-    def write(self, at: At, uri: Escaped, body: Files) -> Document:
+    def write(self, at: At, uri: Escaped, body: Posted) -> Document:
         """Make or overwrite one resource."""
         return self._write(at, {unquote_plus(uri): parsed(body, Content).content})
 

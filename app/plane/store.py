@@ -4,6 +4,7 @@ A row is a JSON document as the API shows it; generated columns bear the names o
 """
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -182,12 +183,12 @@ class Store:
         """Open events that were due before a time, and about which nothing at all was heard."""
         return self.find("events", f"{_SENT_AND_OPEN} AND due <= ? AND {_UNANSWERED}", due_before)
 
-    def next_moment(self, start_timeout: float) -> float | None:
-        """When next an event becomes due, or an open one has waited too long."""
+    def next_moment(self, start_timeout: float) -> float:
+        """When next an event becomes due, or an open one has waited too long; infinity: never."""
         moment = f"SELECT min(due + (phase != 'scheduled') * ?) FROM events WHERE {_UNANSWERED}"  # noqa: S608
         sql = f"{moment} AND phase IN ('scheduled', 'open', 'taken')"
         found: float | None = self.query(sql, start_timeout)[0][0]
-        return found
+        return math.inf if found is None else found
 
     def page(self, table: str, listing: Listing, condition: str = "1") -> Page:
         """The listing's page of the rows that also fulfil an SQL condition."""

@@ -81,6 +81,8 @@ def read(body: bytes) -> PostedEvent:
     Raises:
         Refused: 400 when it cannot be decoded, 422 when data, source or type is missing.
     """
+    if len(body) > LIMIT:
+        raise Refused(400, f"the event takes more than {LIMIT} bytes")
     document = decoded(body)
     if not isinstance(document, dict | None):
         raise Refused(400, "the body must be one JSON object")
