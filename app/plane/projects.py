@@ -84,20 +84,21 @@ class Projects:
         """A project as Keptn's API shows it."""
         found = self.get(project)
         shipyard = found.last_shipyard
-
-        def services(stage: str) -> list[Document]:
-            known = found.services(stage).items()
-            return [{"serviceName": name, "creationDate": since} for name, since in known]
-
+        names = [stage.name for stage in shipyard.stages]
         return {
             "projectName": project,
             "creationDate": found.services("")[""],
             "shipyard": found.text(),
             "shipyardVersion": shipyard.api_version,
             "stages": [
-                {"stageName": one.name, "services": services(one.name)} for one in shipyard.stages
+                {"stageName": name, "services": self.services(project, name)} for name in names
             ],
         }
+
+    def services(self, project: str, stage: str) -> list[Document]:
+        """A stage's services as Keptn's API shows them."""
+        found = self.get(project).services(stage).items()
+        return [{"serviceName": name, "creationDate": since} for name, since in found]
 
     def create_service(self, project: str, service: str) -> None:
         """Make a service in every stage.

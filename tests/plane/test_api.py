@@ -197,5 +197,5 @@ async def test_what_is_not_there_is_refused_in_the_same_form(keptn: Client) -> N
 async def test_a_description_names_every_route(plane: Plane) -> None:
     async with client_of(plane) as http:
         described = (await http.get("/openapi.json")).json()
-    assert len(described["paths"]) == 27
+    assert len(described["paths"]) == 25
     assert "x-token" in json.dumps(described["components"]["securitySchemes"])
