@@ -4,6 +4,7 @@ The controller's own count comes first; the datastore is asked where that says n
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +41,14 @@ async def arrived(api: KeptnApi, event: Event, source: str) -> Arrived:
     """
     if not event.shkeptncontext:
         raise Unaskable("the event has no shkeptncontext to look for")
-    try:
-        counted = _counted(await api.executions(event), event, source)
-    except (Refused, Unclear):  # an older Keptn has no such API
-        counted = None
-    if counted:
-        return counted
+    with suppress(Refused, Unclear):  # an older Keptn has no such API
+        if counted := _counted(await api.executions(event), event, source):
+            return counted
     try:
         started = await _stored(api, event, source, "started")
-        finished = await _stored(api, event, source, "finished")
+        return Arrived(started, await _stored(api, event, source, "finished"))
     except Refused as error:
         raise Unaskable(str(error)) from None
-    return Arrived(started, finished)
 
 
 def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | None:

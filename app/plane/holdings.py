@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from app.plane.api import CONTROL, Posted, json_body, listed_by, parsed
 from app.plane.projects import Projects
-from app.plane.store import Document, Listing, Page
+from app.plane.store import Document, Listing
 
 _ALL = CONTROL + "/project"
 _PROJECT = _ALL + "/{project}"
@@ -149,5 +149,7 @@ def _version(version: str) -> Document:
 
 
 def _page(name: str, items: Iterable[Document], listing: Listing) -> Document:
-    page = Page.of(list(items), listing)
-    return {name: page.items, "nextPageKey": str(page.following), "totalCount": page.total}
+    every = list(items)
+    end = listing.offset + (listing.size or len(every))
+    page, following = every[listing.offset : end], end if end < len(every) else 0
+    return {name: page, "nextPageKey": str(following), "totalCount": len(every)}

@@ -16,7 +16,6 @@ from app.plane.projects import Projects
 from app.plane.retention import Retention
 from app.plane.routes import Routes
 from app.plane.store import Store
-from app.plane.uniform import Uniform
 from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
@@ -69,8 +68,8 @@ class Plane:
         )
         self._delivery = Delivery(door, controller, self._store, clock, settings.start_timeout)
         self._retention = Retention(self._store, clock, settings.keep_seconds)
-        routes, uniform = Routes(controller, projects, self._store), Uniform(self._store, clock)
-        parts = routes.add_to, uniform.add_to, Holdings(projects).add_to
+        routes = Routes(controller, projects, self._store, clock)
+        parts = routes.add_to, Holdings(projects).add_to
         self.app: FastAPI = build(parts, settings.token, clock)
 
     async def run(self) -> None:

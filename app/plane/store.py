@@ -80,22 +80,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list: its items, the offset after it, and how many there are in all."""
+    """One page of a list: its items, the next one's offset (0: none), and how many there are."""
 
     items: list[Any]
-    end: int
+    following: int
     total: int
-
-    @staticmethod
-    def of(items: list[Any], listing: Listing) -> "Page":
-        """The listing's page of all that there is."""
-        end = listing.offset + (listing.size or len(items))
-        return Page(items[listing.offset : end], end, len(items))
-
-    @property
-    def following(self) -> int:
-        """The next page's offset; 0 after the last."""
-        return self.end if self.end < self.total else 0
 
     def shown(self, name: str) -> Document:
         """The page in Keptn's form: what is 0 is left out."""
@@ -209,7 +198,8 @@ class Store:
         with self._lock:
             total = self.query(f"SELECT count(*) FROM ({found})", *values)[0][0]  # noqa: S608
             rows = self.query(window, *values, listing.size or -1, listing.offset)
-        return Page([json.loads(row) for (row,) in rows], listing.offset + len(rows), total)
+        end = listing.offset + len(rows)
+        return Page([json.loads(row) for (row,) in rows], end if end < total else 0, total)
 
     def close(self) -> None:
         """Let go of the file, once a look-up that a cancelled caller left behind has ended."""
