@@ -15,6 +15,7 @@ from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
 from app.outbound import Mute, Outbound, Refused, Unclear, json_object
 
+Objects = list[dict[str, Any]]
 _OPEN_EVENTS = "controlPlane/v1/event/triggered"
 _EXECUTIONS = "controlPlane/v1/sequence-execution"
 _STORED_EVENTS = "mongodb-datastore/event"
@@ -65,33 +66,33 @@ class KeptnApi:
             found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
             return not (error.status == httpx.codes.NOT_FOUND and error.explained)
-        events = _list(found.get("events", [{"id": event.id}]))
-        return any(mapping(one).get("id") == event.id for one in events)
+        events = mappings(found.get("events", [{"id": event.id}]))
+        return any(one.get("id") == event.id for one in events)
 
-    async def open_events(self, event_type: str) -> list[Any]:
+    async def open_events(self, event_type: str) -> Objects:
         """All triggered events of exactly this type that wait for an answer, of all projects."""
         return await self._entries(f"{_OPEN_EVENTS}/{quote(event_type, safe='')}", "events")
 
-    async def projects(self) -> list[Any]:
+    async def projects(self) -> Objects:
         """All projects, each with its `projectName` and the text of its `shipyard`."""
         return await self._entries("controlPlane/v1/project", "projects")
 
-    async def states(self, project: str, contexts: Iterable[str]) -> list[Any]:
+    async def states(self, project: str, contexts: Iterable[str]) -> Objects:
         """The states of some runs of a project: `shkeptncontext`, `state`, `stages`."""
         where = f"controlPlane/v1/sequence/{quote(project, safe='')}"
         return await self._entries(where, "states", keptnContext=",".join(contexts))
 
-    async def events_since(self, project: str, time: str) -> list[Any]:
+    async def events_since(self, project: str, time: str) -> Objects:
         """What the datastore has of a project with a `time` that, as text, is greater."""
         return await self._entries(_STORED_EVENTS, "events", project=project, fromTime=time)
 
-    async def executions(self, event: Event) -> list[Any]:
+    async def executions(self, event: Event) -> Objects:
         """The sequence executions of the event's context, as the controller counts them."""
         if self._files == OLDER:
             return []
         return await self._entries(_EXECUTIONS, "sequenceExecutions", **_run(event))
 
-    async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
+    async def stored_events(self, event: Event, event_type: str, source: str) -> Objects:
         """The events of that type and source that Keptn's datastore has for the context."""
         alike = _run(event) | {"type": event_type, "source": source}
         return await self._entries(_STORED_EVENTS, "events", **alike)
@@ -121,17 +122,17 @@ class KeptnApi:
         """See `Source.listed`; a level that is not there has nothing."""
         with self._absence():
             entries = await self._entries(self._folder(event, level), "resources")
-            names = [mapping(entry).get("resourceURI") for entry in entries]
+            names = [entry.get("resourceURI") for entry in entries]
             return [name.lstrip("/") for name in names if isinstance(name, str)]
         return []
 
-    async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
+    async def _entries(self, path: str, name: str, **params: str) -> Objects:
         """What stands under a name on all pages of a listing, to the one that names no next."""
-        entries, page, seen = list[Any](), "0", set[str]()
+        entries, page, seen = Objects(), "0", set[str]()
         while page not in seen:
             seen.add(page)
             found = await self._get(path, **params, pageSize="100", nextPageKey=page)
-            entries += _list(found.get(name))
+            entries += mappings(found.get(name))
             page = str(found.get("nextPageKey") or "0")
         return entries
 
@@ -194,5 +195,6 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def mappings(value: Any) -> Objects:
+    """What a peer should have sent as a list of objects, with an empty one for what is none."""
+    return [mapping(one) for one in value] if isinstance(value, list) else []

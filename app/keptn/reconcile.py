@@ -15,7 +15,7 @@ from app.core import Core
 from app.errors import Temporary
 from app.events import grammar, parse
 from app.events.parse import Event
-from app.keptn.api import KeptnApi, mapping
+from app.keptn.api import KeptnApi, mappings
 from app.ledger import outbox, rows
 from app.outbound import Refused
 from app.planning import Plan
@@ -109,7 +109,7 @@ class Reconciler:
             found = await self._api.states(project, contexts)
         except Refused:  # the project is gone, or this Keptn does not tell
             return {}
-        return {one.get("shkeptncontext"): one for one in map(mapping, found)}
+        return {one.get("shkeptncontext"): one for one in found}
 
     async def check(self, run_id: int) -> None:
         """End a run that Keptn's own word on its event says is over; a silent one is not bound."""
@@ -140,5 +140,5 @@ def _place(event: Event) -> Place:
 def _is_held(state: dict[str, Any], stage: str) -> bool:
     """A pause holds up the whole run; a stage that waits for its turn, only itself."""
     overall = state.get("state")
-    stages = {one.get("name"): one.get("state") for one in map(mapping, state.get("stages") or ())}
+    stages = {one.get("name"): one.get("state") for one in mappings(state.get("stages"))}
     return overall == "paused" or stages.get(stage, overall) in ("paused", "waiting")
