@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import Permanent
+from app.events import durations
 from app.jobconfig.schema import Logs, OnFailure
 
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 """The embedded plane's token, in DATA_DIR."""
 
 UNVERIFIED = "anybody may pose as Keptn: HTTP_SSL_VERIFY is false; KEPTN_CA_FILE can name its CA"
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 def _like(pattern: str, example: str) -> AfterValidator:
@@ -43,7 +43,7 @@ Brokers = Annotated[
     SecretStr, _like(r"[\s,]*((nats|tls)://[^/\s,]+([\s,]+|$))+$", "URL such as nats://host:4222")
 ]
 Duration = Annotated[
-    str, _like(r"((\d+(\.\d+)?)(h|ms|m|s))+$", "duration such as 10m, 90s or 1h30m")
+    str, _like(r"(?=.*[1-9])(\d+(\.\d+)?(h|ms|m|s))+$", "duration such as 10m, 90s or 1h30m")
 ]
 
 
@@ -211,8 +211,7 @@ class Settings(BaseSettings):
     @property
     def start_timeout(self) -> float:
         """TASK_STARTED_WAIT_DURATION in seconds."""
-        found = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", self.task_started_wait_duration)
-        return sum(float(number) * _UNITS[unit] for number, unit in found)
+        return durations.seconds(self.task_started_wait_duration) or 0.0
 
     @property
     def owned(self) -> frozenset[str]:

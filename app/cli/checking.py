@@ -21,7 +21,7 @@ from app.document.tree import Mapping, Node, Problem, child, compose, items, pla
 from app.document.typed import FileError, near
 from app.engines.container import find_cli
 from app.errors import Permanent
-from app.events import grammar
+from app.events import durations, grammar
 from app.jobconfig import editor
 from app.jobconfig.findings import examine
 from app.jobconfig.match import name_matches
@@ -116,7 +116,7 @@ class Check:
         for task in _each(child(tree, "spec") or tree, "stages", "sequences", "tasks"):
             event_type = grammar.of_task(_text(task, "name"), "triggered")
             self._asked.append((file, place_of(task, "name"), event_type))
-            if (delay := _text(task, "triggeredAfter")) and shipyard.seconds(delay) is None:
+            if (delay := _text(task, "triggeredAfter")) and durations.seconds(delay) is None:
                 what = "triggeredAfter must be a duration such as 10m"
                 raise FileError(file, [Problem(*place_of(task, "triggeredAfter"), what)])
 

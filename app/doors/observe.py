@@ -6,6 +6,7 @@ Triggered tasks come in through the other doors, for the datastore cannot tell w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from app.core import Core
 from app.errors import FirstmateError
@@ -25,28 +26,24 @@ LOOK_BACK_SECONDS = 600.0
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Observer:
     """Reads each project on from where it was read to; `stirred` is told of wanted tasks."""
 
-    def __init__(
-        self,
-        api: KeptnApi,
-        core: Core,
-        wanted: Wanted,
-        accept: Callable[[Event], Awaitable[str]],
-        stirred: Callable[[], None],
-    ) -> None:
-        self._api, self._core, self._wanted = api, core, wanted
-        self._accept, self._stirred = accept, stirred
-        self._seen: dict[str, set[str]] = {}
+    api: KeptnApi
+    core: Core
+    wanted: Wanted
+    accept: Callable[[Event], Awaitable[str]]
+    stirred: Callable[[], None]
+    _seen: dict[str, set[str]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Observe until cancelled; no failure ends it."""
         pause = FRESH_SECONDS
         while True:
-            news = [await self._try(project) for project in self._wanted.projects]
+            news = [await self._try(project) for project in self.wanted.projects]
             pause = FRESH_SECONDS if any(news) else min(2 * pause, IDLE_SECONDS)
-            await self._core.clock.sleep(pause)
+            await self.core.clock.sleep(pause)
 
     async def _try(self, project: str) -> bool:
         try:
@@ -58,11 +55,11 @@ class Observer:
 
     async def _read_on(self, project: str) -> bool:
         """Take in what a project has new; whether there was any."""
-        now, name = self._core.clock.now(), f"observed {project}"
-        saved = rows.mark(self._core.ledger.reader, name)
+        now, name = self.core.clock.now(), f"observed {project}"
+        saved = rows.mark(self.core.ledger.reader, name)
         mark = saved or now - LOOK_BACK_SECONDS
         since = build.timestamp(mark - OVERLAP_SECONDS)
-        events = parse.readable(await self._api.events_since(project, since))
+        events = parse.readable(await self.api.events_since(project, since))
         seen = self._seen.get(project, set())
         new = [one for one in reversed(events) if one.id not in seen]
         await asyncio.gather(*map(self._take, new))
@@ -70,13 +67,13 @@ class Observer:
         newest = max((build.seconds(one.time) or 0.0 for one in events), default=0.0)
         mark = max(mark, min(newest, now))  # a sender's clock may be ahead
         if mark != saved:
-            await self._core.lifecycle.mark(name, mark)
+            await self.core.lifecycle.mark(name, mark)
         return bool(new)
 
     async def _take(self, event: Event) -> None:
         """Accept it, unless it is an echo of ours or only tells that a task has been triggered."""
         if grammar.triggered_task(event.type):
-            if self._wanted.add(event.type):
-                self._stirred()
-        elif event.source != self._core.source:
-            await self._accept(event)
+            if self.wanted.add(event.type):
+                self.stirred()
+        elif event.source != self.core.source:
+            await self.accept(event)

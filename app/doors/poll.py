@@ -56,9 +56,8 @@ class Poll:
                 failures += 1
                 ours = not isinstance(error, FirstmateError)
                 if ours or failures == 1:
-                    _LOG.warning(
-                        "open events: none seen", extra={"cause": str(error)}, exc_info=ours
-                    )
+                    cause = {"cause": str(error)}
+                    _LOG.warning("open events: none seen", extra=cause, exc_info=ours)
                 pause = getattr(error, "after", None) or self._clock.backoff(failures)
             await self._clock.sleep(BUSY_SECONDS)  # however often it is woken
             await self._clock.wait(self._woken, max(0.0, pause - BUSY_SECONDS))

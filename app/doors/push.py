@@ -48,8 +48,7 @@ class Door:
 
     async def post(self, request: Request) -> Response:
         """Accept one event."""
-        refusal = self._refusal(request)
-        if refusal:
+        if refusal := self._refusal(request):
             return self._refuse(*refusal)
         body = await request.body()
         try:
@@ -72,7 +71,8 @@ class Door:
             return 401, "a valid token is needed, in the header x-token or as bearer"
         media_type = parse.media_type(request.headers.get("content-type", ""))
         if media_type != "application/json" and not media_type.endswith("+json"):
-            return 415, f"Content-Type {media_type or 'missing'!r} is not JSON; use {_STRUCTURED}"
+            what = f"Content-Type {media_type or 'missing'!r} is not JSON"
+            return 415, f"{what}; use application/cloudevents+json"
         return None
 
     def _knows(self, request: Request) -> bool:
@@ -84,9 +84,6 @@ class Door:
         self.metrics.rejected.labels(str(status)).inc()
         headers = {"retry-after": RETRY_SECONDS} if status == 503 else None  # noqa: PLR2004 - HTTP
         return JSONResponse({"code": status, "message": message}, status, headers)
-
-
-_STRUCTURED = "application/cloudevents+json"
 
 
 async def _health(_: Request) -> Response:

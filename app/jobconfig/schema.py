@@ -222,6 +222,11 @@ class Task(Part):
     pod: Annotated[Pod, Since(OURS)] = Pod()
     """More that only a pod in Kubernetes can have, such as volumes."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the Secrets whose keys become variables."""
+        return tuple(entry.name for entry in self.env if entry.value_from == "secret")
+
 
 class Action(Part):
     """What to do for which events; a silent one answers nothing."""

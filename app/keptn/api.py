@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -14,6 +15,10 @@ from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
 from app.outbound import Mute, Outbound, Refused, Unclear, json_object
 
+Objects = list[dict[str, Any]]
+_OPEN_EVENTS = "controlPlane/v1/event/triggered"
+_EXECUTIONS = "controlPlane/v1/sequence-execution"
+_STORED_EVENTS = "mongodb-datastore/event"
 NEWER, OLDER = "resource-service", "configuration-service"
 """Who serves files: from Keptn 0.18 on, and before, when there were no sequence executions."""
 
@@ -54,66 +59,43 @@ class KeptnApi:
         """Whether Keptn still waits for an answer to this triggered event.
 
         A 404 in Keptn's own words means that the project is gone; one without, or a reply without
-        a list, means that there is nobody to ask, and then the event counts as open. So does one
-        of a context in which Keptn runs no sequence: somebody sent it by hand, to try us out.
+        a list, means that there is nobody to ask, and then the event counts as open.
         """
-        where = f"controlPlane/v1/event/triggered/{quote(event.type, safe='')}"
-        project = event.named("project")
+        where = f"{_OPEN_EVENTS}/{quote(event.type, safe='')}"
         try:
-            found = await self._get(where, project=project, eventID=event.id)
+            found = await self._get(where, project=event.named("project"), eventID=event.id)
         except Refused as error:
             return not (error.status == httpx.codes.NOT_FOUND and error.explained)
-        events = found.get("events", [{"id": event.id}])
-        listed = events if isinstance(events, list) else ()
-        if any(mapping(one).get("id") == event.id for one in listed):
-            return True
-        try:
-            return not await self.states(project, [event.shkeptncontext])
-        except Refused:  # this Keptn does not tell
-            return False
+        events = mappings(found.get("events", [{"id": event.id}]))
+        return any(one.get("id") == event.id for one in events)
 
-    async def open_events(self, event_type: str) -> list[Any]:
+    async def open_events(self, event_type: str) -> Objects:
         """All triggered events of exactly this type that wait for an answer, of all projects."""
-        where = f"controlPlane/v1/event/triggered/{quote(event_type, safe='')}"
-        return await self._entries(where, "events")
+        return await self._entries(f"{_OPEN_EVENTS}/{quote(event_type, safe='')}", "events")
 
-    async def projects(self) -> list[Any]:
+    async def projects(self) -> Objects:
         """All projects, each with its `projectName` and the text of its `shipyard`."""
         return await self._entries("controlPlane/v1/project", "projects")
 
-    async def states(self, project: str, contexts: Iterable[str]) -> list[Any]:
+    async def states(self, project: str, contexts: Iterable[str]) -> Objects:
         """The states of some runs of a project: `shkeptncontext`, `state`, `stages`."""
         where = f"controlPlane/v1/sequence/{quote(project, safe='')}"
         return await self._entries(where, "states", keptnContext=",".join(contexts))
 
-    async def events_since(self, project: str, time: str) -> list[Any]:
+    async def events_since(self, project: str, time: str) -> Objects:
         """What the datastore has of a project with a `time` that, as text, is greater."""
-        return await self._entries(
-            "mongodb-datastore/event", "events", project=project, fromTime=time
-        )
+        return await self._entries(_STORED_EVENTS, "events", project=project, fromTime=time)
 
-    async def executions(self, event: Event) -> list[Any]:
+    async def executions(self, event: Event) -> Objects:
         """The sequence executions of the event's context, as the controller counts them."""
         if self._files == OLDER:
             return []
-        found = await self._get(
-            "controlPlane/v1/sequence-execution",
-            project=event.named("project"),
-            keptnContext=event.shkeptncontext,
-        )
-        listed = found.get("sequenceExecutions", found.get("SequenceExecutions"))
-        return listed if isinstance(listed, list) else []
+        return await self._entries(_EXECUTIONS, "sequenceExecutions", **_run(event))
 
-    async def stored_events(self, event: Event, event_type: str, source: str) -> list[Any]:
+    async def stored_events(self, event: Event, event_type: str, source: str) -> Objects:
         """The events of that type and source that Keptn's datastore has for the context."""
-        return await self._entries(
-            "mongodb-datastore/event",
-            "events",
-            project=event.named("project"),
-            keptnContext=event.shkeptncontext,
-            type=event_type,
-            source=source,
-        )
+        alike = _run(event) | {"type": event_type, "source": source}
+        return await self._entries(_STORED_EVENTS, "events", **alike)
 
     async def integrations(self) -> list[Integration]:
         """All that are registered with Keptn, those that are gone for less than two days too."""
@@ -131,39 +113,31 @@ class KeptnApi:
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
-        try:
+        with self._absence():
             found = await self._get(f"{self._folder(event, level)}/{quote_plus(uri)}", **pin)
-        except Refused as error:
-            _require_absent(error)
-            return None
-        return _resource(found, level)
+            return _resource(found, level)
+        return None
 
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
-        try:
+        with self._absence():
             entries = await self._entries(self._folder(event, level), "resources")
-        except Refused as error:
-            _require_absent(error)
-            return []
-        names = [mapping(entry).get("resourceURI") for entry in entries]
-        return [name.lstrip("/") for name in names if isinstance(name, str)]
+            names = [entry.get("resourceURI") for entry in entries]
+            return [name.lstrip("/") for name in names if isinstance(name, str)]
+        return []
 
-    async def _entries(self, path: str, name: str, **params: str) -> list[Any]:
+    async def _entries(self, path: str, name: str, **params: str) -> Objects:
         """What stands under a name on all pages of a listing, to the one that names no next."""
-        entries, page, seen = list[Any](), "0", set[str]()
+        entries, page, seen = Objects(), "0", set[str]()
         while page not in seen:
             seen.add(page)
             found = await self._get(path, **params, pageSize="100", nextPageKey=page)
-            entries += found.get(name) or ()
+            entries += mappings(found.get(name))
             page = str(found.get("nextPageKey") or "0")
         return entries
 
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
-        try:
-            said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
-        except (Refused, Mute) as error:
-            self._doubt(path, error)
-            raise
+        said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
         if (found := json_object(said)) is None:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
@@ -173,11 +147,23 @@ class KeptnApi:
         parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
         return f"{self._files}/v1/{'/'.join(parts)}/resource"
 
-    def _doubt(self, path: str, error: Refused | Mute) -> None:
-        """Who has no word of Keptn's for a file is not asked next time; Keptn may be updated."""
-        of_files, gone = path.startswith(self._files), (httpx.codes.NOT_FOUND, False)
-        if of_files and (isinstance(error, Mute) or (error.status, error.explained) == gone):
+    @contextmanager
+    def _absence(self) -> Iterator[None]:
+        """Leave the block when Keptn itself says that nothing is there; a proxy's 404 says nothing.
+
+        Who has no word of Keptn's for files is not asked next time; Keptn may be updated.
+        """
+        try:
+            yield
+        except Refused as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            if not error.explained:
+                self._files = OLDER if self._files == NEWER else NEWER
+                raise Unclear(str(error)) from None
+        except Mute:
             self._files = OLDER if self._files == NEWER else NEWER
+            raise
 
     async def _call(
         self, method: str, url: str, body: str | None = None, kind: str = "json", **params: str
@@ -191,12 +177,8 @@ class KeptnApi:
         return reply.content
 
 
-def _require_absent(error: Refused) -> None:
-    """Raise unless Keptn itself says that nothing is there; the 404 of a proxy says nothing."""
-    if error.status != httpx.codes.NOT_FOUND:
-        raise error
-    if not error.explained:
-        raise Unclear(str(error)) from None
+def _run(event: Event) -> dict[str, str]:
+    return {"project": event.named("project"), "keptnContext": event.shkeptncontext}
 
 
 def _resource(found: dict[str, Any], level: str) -> Resource:
@@ -211,3 +193,8 @@ def _resource(found: dict[str, Any], level: str) -> Resource:
 def mapping(value: Any) -> dict[str, Any]:
     """What a peer should have sent as an object, empty if it is none."""
     return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> Objects:
+    """What a peer should have sent as a list of objects, with an empty one for what is none."""
+    return [mapping(one) for one in value] if isinstance(value, list) else []

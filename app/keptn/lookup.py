@@ -3,14 +3,13 @@
 The controller's own count comes first; the datastore is asked where that says nothing.
 """
 
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from app.errors import Permanent
 from app.events import grammar
 from app.events.parse import Event
-from app.keptn.api import KeptnApi, mapping
+from app.keptn.api import KeptnApi, Objects, mapping, mappings
 from app.outbound import Refused, Unclear
 
 
@@ -40,32 +39,28 @@ async def arrived(api: KeptnApi, event: Event, source: str) -> Arrived:
     """
     if not event.shkeptncontext:
         raise Unaskable("the event has no shkeptncontext to look for")
-    try:
-        counted = _counted(await api.executions(event), event, source)
-    except (Refused, Unclear):  # an older Keptn has no such API
-        counted = None
-    if counted:
-        return counted
+    with suppress(Refused, Unclear):  # an older Keptn has no such API
+        if counted := _counted(await api.executions(event), event, source):
+            return counted
     try:
         started = await _stored(api, event, source, "started")
-        finished = await _stored(api, event, source, "finished")
+        return Arrived(started, await _stored(api, event, source, "finished"))
     except Refused as error:
         raise Unaskable(str(error)) from None
-    return Arrived(started, finished)
 
 
-def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | None:
+def _counted(executions: Objects, event: Event, source: str) -> Arrived | None:
     """The controller's count, if it knows the task."""
     for execution in executions:
-        status = mapping(mapping(execution).get("status"))
-        previous = [mapping(task) for task in status.get("previousTasks") or ()]
+        status = mapping(execution.get("status"))
+        previous = mappings(status.get("previousTasks"))
         if any(task.get("triggeredID") == event.id for task in previous):
             return Arrived(0, 0, complete=True)
         current = mapping(status.get("currentTask"))
         if current.get("triggeredID") == event.id:
             ours = [
                 str(one.get("eventType")).rpartition(".")[2]
-                for one in map(mapping, current.get("events") or ())
+                for one in mappings(current.get("events"))
                 if one.get("source") == source
             ]
             return Arrived(ours.count("started"), ours.count("finished"))
@@ -75,4 +70,4 @@ def _counted(executions: Iterable[Any], event: Event, source: str) -> Arrived | 
 async def _stored(api: KeptnApi, event: Event, source: str, kind: str) -> int:
     found = await api.stored_events(event, grammar.of_task(event.task or "", kind), source)
     ours = {"triggeredid": event.id, "source": source}
-    return sum(1 for one in map(mapping, found) if ours.items() <= one.items())
+    return sum(1 for one in found if ours.items() <= one.items())

@@ -15,7 +15,7 @@ from app.core import Core
 from app.errors import Temporary
 from app.events import grammar, parse
 from app.events.parse import Event
-from app.keptn.api import KeptnApi, mapping
+from app.keptn.api import KeptnApi, mappings
 from app.ledger import outbox, rows
 from app.outbound import Refused
 from app.planning import Plan
@@ -77,9 +77,10 @@ class Reconciler:
     async def _compare(self, event_type: str, waiting: dict[str, int], *, repair: bool) -> bool:
         read = parse.readable(await self._api.open_events(event_type))
         listed = {one.id: one for one in reversed(read) if one.type == event_type}
+        were_open = self._known.get(event_type, set())
         news = await self._accept(event_type, listed)
         for event_id in waiting.keys() - listed.keys():
-            await self.check(waiting[event_id])
+            await self.check(waiting[event_id], was_open=event_id in were_open)
         if repair:
             await self._repair(event_type, listed)
         return news
@@ -109,18 +110,27 @@ class Reconciler:
             found = await self._api.states(project, contexts)
         except Refused:  # the project is gone, or this Keptn does not tell
             return {}
-        return {one.get("shkeptncontext"): one for one in map(mapping, found)}
+        return {one.get("shkeptncontext"): one for one in found}
 
-    async def check(self, run_id: int) -> None:
+    async def check(self, run_id: int, *, was_open: bool = True) -> None:
         """End a run that Keptn's own word on its event says is over; a silent one is not bound."""
         run = rows.run(self._core.ledger.reader, run_id)
-        silent = not Plan.load(run.plan or "").answered
-        if silent or await self._api.is_open(parse.restore(run.event)):
+        event, silent = parse.restore(run.event), not Plan.load(run.plan or "").answered
+        if silent or await self._api.is_open(event):
             return  # a list may leave one out while others end
+        if not was_open and not await self._is_known(event):
+            return  # it was sent by hand, to try us out
         try:
             await self._crew.close(run_id)
         except Temporary as error:  # its engine is away: that must not keep us from looking
             _LOG.warning("run %s cannot be ended yet", run_id, extra={"cause": str(error)})
+
+    async def _is_known(self, event: Event) -> bool:
+        """Whether Keptn runs a sequence in the event's context; if it does not tell, it may."""
+        try:
+            return bool(await self._api.states(event.named("project"), [event.shkeptncontext]))
+        except Refused:
+            return True
 
     async def _repair(self, event_type: str, listed: Collection[str]) -> None:
         """Have answers looked up that Keptn does not seem to have, once for each run."""
@@ -140,5 +150,5 @@ def _place(event: Event) -> Place:
 def _is_held(state: dict[str, Any], stage: str) -> bool:
     """A pause holds up the whole run; a stage that waits for its turn, only itself."""
     overall = state.get("state")
-    stages = {one.get("name"): one.get("state") for one in map(mapping, state.get("stages") or ())}
+    stages = {one.get("name"): one.get("state") for one in mappings(state.get("stages"))}
     return overall == "paused" or stages.get(stage, overall) in ("paused", "waiting")

@@ -13,7 +13,7 @@ from typing import Any
 from app.core import Core
 from app.errors import FirstmateError, Permanent
 from app.events import grammar
-from app.keptn.api import KeptnApi, mapping
+from app.keptn.api import KeptnApi, mapping, mappings
 from app.outbound import Refused
 
 PING_SECONDS = 10.0
@@ -83,7 +83,7 @@ class Uniform:
         except Refused:
             del self._ids[name]
             raise
-        await self._reconcile(f"/{self._ids[name]}/subscription", found.get("subscriptions") or [])
+        await self._reconcile(f"/{self._ids[name]}/subscription", found.get("subscriptions"))
 
     async def _enter(self, name: str) -> None:
         """Register, unless a distributor does it; never over another installation."""
@@ -105,13 +105,13 @@ class Uniform:
         if name == self.names[0]:
             self.core.lifecycle.integration = found
 
-    async def _reconcile(self, path: str, subscriptions: list[Any]) -> None:
+    async def _reconcile(self, path: str, subscriptions: Any) -> None:
         """Add what is missing and remove what we would not take, whoever added it.
 
         Keptn itself heeds the subscriptions of nobody but a newcomer.
         """
         missing = {grammar.of_task(task, "triggered") for task in self.tasks}
-        for one in map(mapping, subscriptions):
+        for one in mappings(subscriptions):
             if one.get("event") in missing and not any(mapping(one.get("filter")).values()):
                 missing.remove(one["event"])
             else:

@@ -7,7 +7,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from app.clock import Clock
@@ -68,39 +68,38 @@ class Source(Protocol):
         ...
 
 
+@dataclass
 class Resources:
     """A source that remembers what another one said; several askers share one request.
 
-    Up to so many bytes are kept; what nobody asked for the longest goes first.
+    Up to so many bytes are kept; what nobody asked for the longest goes first. `count` is told of
+    each request whether it was `asked` or `remembered`.
     """
 
-    def __init__(
-        self, source: Source, clock: Clock, count: Callable[[str], None] = lambda _: None
-    ) -> None:
-        self._source = source
-        self._clock = clock
-        self._count = count
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
-        self._size = 0
-        self._asking: dict[Key, asyncio.Task[Any]] = {}
+    source: Source
+    clock: Clock
+    count: Callable[[str], None] = lambda _: None
+    _kept: OrderedDict[Key, "_Kept"] = field(default_factory=OrderedDict)
+    _size: int = 0
+    _asking: dict[Key, asyncio.Task[Any]] = field(default_factory=dict)
 
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`; the commit is of a stage's branch, a project's own files have none."""
         pin = "" if level == "project" else commit
         seconds = math.inf if pin else FRESH_SECONDS
         key = ("file", *_scope(event, level), pin, uri)
-        return await self._recall(key, seconds, lambda: self._source.read(event, uri, level, pin))
+        return await self._recall(key, seconds, lambda: self.source.read(event, uri, level, pin))
 
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`."""
         key = ("list", *_scope(event, level))
-        return await self._recall(key, FRESH_SECONDS, lambda: self._source.listed(event, level))
+        return await self._recall(key, FRESH_SECONDS, lambda: self.source.listed(event, level))
 
     async def _recall(self, key: Key, seconds: float, ask: Ask[Found]) -> Found:
         """What is remembered, else what is being asked for, else what is asked for now."""
         kept = self._kept.get(key)
-        if kept and kept.until > self._clock.tick():
-            self._count("remembered")
+        if kept and kept.until > self.clock.tick():
+            self.count("remembered")
             self._kept.move_to_end(key)
             return cast("Found", kept.value)
         if key not in self._asking:
@@ -110,8 +109,8 @@ class Resources:
         return await asyncio.shield(self._asking[key])
 
     async def _ask(self, key: Key, seconds: float, ask: Ask[Found]) -> Found:
-        until = self._clock.tick() + seconds
-        self._count("asked")
+        until = self.clock.tick() + seconds
+        self.count("asked")
         try:
             found = await ask()
         finally:

@@ -12,7 +12,7 @@ import yaml
 from app.core import Core
 from app.errors import FirstmateError
 from app.events import grammar
-from app.keptn.api import KeptnApi, mapping
+from app.keptn.api import KeptnApi, mapping, mappings
 from app.ledger import rows
 
 READ_SECONDS, RETRY_SECONDS = 300.0, 20.0
@@ -43,7 +43,7 @@ class Wanted:
             return
         self._due = self._clock.tick() + READ_SECONDS
         try:
-            listed = [mapping(one) for one in await self._api.projects()] if self._polls else []
+            listed = await self._api.projects() if self._polls else []
         except FirstmateError as error:
             _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
             self._due = self._clock.tick() + RETRY_SECONDS
@@ -66,11 +66,7 @@ def task_names(project: dict[str, Any]) -> Iterator[str]:
         spec = mapping(yaml.load(text, Loader=yaml.CBaseLoader)).get("spec")  # noqa: S506 - makes no objects
     except yaml.YAMLError:
         return
-    for stage in _items(mapping(spec), "stages"):
-        for sequence in _items(stage, "sequences"):
-            yield from (str(task["name"]) for task in _items(sequence, "tasks") if task.get("name"))
-
-
-def _items(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = parent.get(key)
-    return [mapping(one) for one in found] if isinstance(found, list) else []
+    for stage in mappings(mapping(spec).get("stages")):
+        for sequence in mappings(stage.get("sequences")):
+            named = (task.get("name") for task in mappings(sequence.get("tasks")))
+            yield from (str(name) for name in named if name)

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
@@ -27,7 +27,6 @@ DATASTORE = "/api/mongodb-datastore/event"
 """The one path on which a query that cannot be is answered with 422."""
 
 _TOKEN = APIKeyHeader(name="x-token", auto_error=False)
-_REFUSALS = (400, 401, 403, 404, 409, 415, 422, 429, 500, 503)
 _FAILURES = 2.0
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -39,20 +38,16 @@ class Error(BaseModel):
     message: str
 
 
-def _at_most(limit: int) -> Any:
-    """A dependency that reads the body, if it is JSON by its type and takes no more bytes."""
-
-    async def read(request: Request) -> bytes:
-        if media_type(request.headers.get("content-type", "")) not in _JSON:
-            raise Refused(415, "the body must be JSON: Content-Type application/json")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise Refused(400, f"the body takes more than {limit} bytes")
-        return bytes(body)
-
-    return Depends(read)
+async def _read(request: Request) -> bytes:
+    """The body, if it is JSON by its type, and no larger than a file may be."""
+    if media_type(request.headers.get("content-type", "")) not in _JSON:
+        raise Refused(415, "the body must be JSON: Content-Type application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise Refused(400, f"the body takes more than {MAX_BYTES} bytes")
+    return bytes(body)
 
 
 def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> Any:
@@ -69,9 +64,7 @@ def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> 
     return Depends(read)
 
 
-Posted = Annotated[bytes, _at_most(validation.LIMIT)]
-Files = Annotated[bytes, _at_most(MAX_BYTES)]
-"""A body that holds files."""
+Posted = Annotated[bytes, Depends(_read)]
 
 
 def parsed(body: bytes, model: type[Model]) -> Model:
@@ -88,15 +81,13 @@ def parsed(body: bytes, model: type[Model]) -> Model:
 
 def build(parts: Iterable[Callable[[APIRouter], None]], token: str, clock: Clock) -> FastAPI:
     """The whole application; it answers a loopback Host only, and with the token only."""
-    app = FastAPI(title="Keptn, embedded in Firstmate", docs_url=None, redoc_url=None)
-    app.middleware("http")(_loopback_only)
+    local = [Depends(_loopback_only)]
+    app = FastAPI(title="Embedded Keptn", docs_url=None, redoc_url=None, dependencies=local)
     for failure in (Refused, Temporary, HTTPException, RequestValidationError):
         app.add_exception_handler(failure, _explain)
     app.get("/health")(lambda: {"status": "OK"})
-    form = {"application/json": {"schema": Error.model_json_schema()}}
-    refusals: dict[int | str, Document] = {code: {"content": form} for code in _REFUSALS}
     guard = Depends(_Guard(token, clock).require)
-    router = _Router(dependencies=[guard], responses=refusals)
+    router = _Router(dependencies=[guard], responses={"default": {"model": Error}})
     for add_routes in parts:
         add_routes(router)
     app.include_router(router)
@@ -113,7 +104,15 @@ class _Router(APIRouter):
     """Answers documents as they are: a model of each would only cost memory, and time per call."""
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
-        super().add_api_route(path, endpoint, **{**how, "response_model": None})
+        how |= {"response_model": None, "response_class": _Answer}
+        super().add_api_route(path, endpoint, **how)
+
+
+class _Answer(JSONResponse):
+    """Where there is nothing to tell, Keptn answers with an empty object."""
+
+    def render(self, content: Any) -> bytes:
+        return super().render({} if content is None else content)
 
 
 class _Guard:
@@ -134,13 +133,10 @@ class _Guard:
             raise Refused(401, "the header x-token is missing or does not hold the token")
 
 
-async def _loopback_only(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
+async def _loopback_only(request: Request) -> None:
     """Keep web pages out that reach us under a name of their own (DNS rebinding)."""
     if not _LOOPBACK.fullmatch(request.headers.get("host", "")):
-        return _refusal(403, "the Host header must be 127.0.0.1, localhost or [::1]")
-    return await call_next(request)
+        raise Refused(403, "the Host header must be 127.0.0.1, localhost or [::1]")
 
 
 def _explain(request: Request, error: Exception) -> Response:

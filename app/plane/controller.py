@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 from app.clock import Clock
-from app.events import grammar
+from app.events import durations, grammar
 from app.events.build import SPEC_VERSION, timestamp
 from app.plane import sequence as sequences
 from app.plane import shipyard as shipyards
@@ -50,25 +50,16 @@ class Controller:
         wanted = (
             f"project = ? AND keptnContext = ? AND ? IN ('', stage) AND status IN {OPEN_STATES}"
         )
+        act = self._abort if order == "abort" else self._go_on
         with self._store.transaction():
             if order != "abort":
                 self._store.pause(context, stage, resume=order == "resume")
             for execution in self._store.find("executions", wanted, project, context, stage):
-                if order == "abort":
-                    self._abort(execution)
-                else:
-                    self._go_on(execution)
+                act(execution)
         self.wake()
 
-    def log(self, entries: list[Document]) -> None:
-        """Keep what integrations have to tell; an entry without a time gets the present one."""
-        with self._store.transaction():
-            for entry in entries:
-                now = {"time": entry.get("time") or timestamp(self._clock.now())}
-                self._store.put("logs", entry | now)
-
-    def tick(self, start_timeout: float) -> float | None:
-        """Send what is due, end what nobody answered; returns the seconds until there is more."""
+    def tick(self, start_timeout: float) -> float:
+        """Send what is due, end what nobody answered; returns when to look again."""
         now = self._clock.now()
         with self._store.transaction():
             for event in self._store.find("events", "phase = 'scheduled' AND due <= ?", now):
@@ -77,8 +68,7 @@ class Controller:
                     self._go_on(execution)
             for event in self._store.unanswered(due_before=now - start_timeout):
                 self._time_out(event)
-            moment = self._store.next_moment(start_timeout)
-        return None if moment is None else max(0.0, moment - now)
+            return self._store.next_moment(start_timeout)
 
     def _publish(self, event: Document, phase: str = "") -> None:
         """Store a new event, and react to it as the controller's subscription would."""
@@ -137,7 +127,7 @@ class Controller:
 
     def _call_next(self, scope: Document) -> None:
         """Let those that wait for this stage and service go on, by the time of their trigger."""
-        while (waiting := self._store.next_waiting(scope)) is not None:
+        while waiting := self._store.next_waiting(scope):
             if self._store.is_taken(waiting["scope"]):
                 return
             self._go_on(waiting)
@@ -166,8 +156,7 @@ class Controller:
 
         `last` is the data of the last event: stage, labels and message are taken from there.
         """
-        task = sequences.next_task(execution)
-        if task is not None:
+        if task := sequences.next_task(execution):
             self._trigger_task(execution, task)
             return
         self._finish(execution, last, "finished")
@@ -189,7 +178,7 @@ class Controller:
         }
         event = self._event(scope["keptnContext"], attributes)
         execution["status"]["currentTask"] = sequences.current_task(task["name"], event["id"])
-        delay = shipyards.seconds(task["triggeredAfter"]) or 0.0
+        delay = durations.seconds(task["triggeredAfter"]) or 0.0
         phase = "scheduled" if delay > 0 else "held"
         self._store.put("events", event, phase, self._clock.now() + delay)
         self._go_on(execution)

@@ -4,6 +4,7 @@ It also keeps time; what an event means is the controller's business.
 """
 
 import asyncio
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -12,58 +13,56 @@ from app.errors import Temporary
 from app.plane.controller import Controller
 from app.plane.store import Document, Store
 
-FIRST_DELAY, LAST_DELAY = 0.25, 5.0
-AT_ONCE = 32
+AT_ONCE, LONGEST_DELAY = 32, 5.0
 _WANTED = "phase IN ('open', 'untold')"
 LONGEST_SLEEP = 60.0
 """Seconds; then the timers are looked at again, for somebody may have set the machine's clock."""
 
 
+@dataclass(frozen=True)
 class Delivery:
     """Every event that is wanted there until the door has taken it once, each by itself.
 
-    `door` is a client whose base URL is the door.
+    `door` is a client whose base URL is the door; `start_timeout` is in seconds.
     """
 
-    def __init__(
-        self, door: httpx.AsyncClient, controller: Controller, store: Store, clock: Clock
-    ) -> None:
-        self._door = door
-        self._controller = controller
-        self._store = store
-        self._clock = clock
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._wake = asyncio.Event()
-        self._in_flight: set[str] = set()
+    door: httpx.AsyncClient
+    controller: Controller
+    store: Store
+    clock: Clock
+    start_timeout: float
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _in_flight: set[str] = field(default_factory=set)
 
-    async def run(self, start_timeout: float) -> None:
+    async def run(self) -> None:
         """Deliver and keep time until cancelled."""
-        loop = asyncio.get_running_loop()
-        self._controller.wake = lambda: loop.call_soon_threadsafe(self._wake.set)
-        async with self._door, asyncio.TaskGroup() as group:
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        self.controller.wake = lambda: loop.call_soon_threadsafe(woken.set)
+        async with self.door, asyncio.TaskGroup() as group:
             while True:
-                self._wake.clear()
-                waiting, pause = await asyncio.to_thread(self._look, start_timeout)
+                woken.clear()
+                waiting, moment = await asyncio.to_thread(self._look)
                 for event in waiting:
                     self._in_flight.add(event["id"])
                     group.create_task(self._deliver(event))
-                await self._clock.wait(self._wake, pause)
+                pause = moment - self.clock.now()  # which may have been set meanwhile
+                await self.clock.wait(woken, min(max(0.0, pause), LONGEST_SLEEP))
 
-    def _look(self, start_timeout: float) -> tuple[list[Document], float]:
-        """The events that nobody delivers yet, and the seconds until the next timer."""
+    def _look(self) -> tuple[list[Document], float]:
+        """The events that nobody delivers yet, and when to look again."""
         try:
-            pause = self._controller.tick(start_timeout)
-            waiting = self._store.find("events", _WANTED)
+            moment = self.controller.tick(self.start_timeout)
+            waiting = self.store.find("events", _WANTED)
         except Temporary:
-            return [], LAST_DELAY
+            return [], self.clock.now() + LONGEST_DELAY
         new = [event for event in waiting if event["id"] not in self._in_flight]
-        return new, LONGEST_SLEEP if pause is None else min(pause, LONGEST_SLEEP)
+        return new, moment
 
     async def _deliver(self, event: Document) -> None:
-        delay = FIRST_DELAY
+        failures = 0
         while not await self._attempt(event):
-            await self._clock.sleep(delay * self._clock.jitter())
-            delay = min(2 * delay, LAST_DELAY)
+            failures += 1
+            await self.clock.sleep(self.clock.backoff(failures, LONGEST_DELAY))
         self._in_flight.discard(event["id"])
 
     async def _attempt(self, event: Document) -> bool:
@@ -73,11 +72,11 @@ class Delivery:
         after = "taken" if event["type"].endswith(".triggered") else "closed"
         try:
             async with self._slots:
-                if not await asyncio.to_thread(self._store.find, *still_open):
+                if not await asyncio.to_thread(self.store.find, *still_open):
                     return True
-                taken = (await self._door.post("", json=body)).is_success
+                taken = (await self.door.post("", json=body)).is_success
                 if taken:
-                    await asyncio.to_thread(self._store.set_phase, event["id"], after)
+                    await asyncio.to_thread(self.store.set_phase, event["id"], after)
                 return taken
         except (httpx.HTTPError, Temporary):
             return False

@@ -1,25 +1,21 @@
 """Keptn's paths for projects, their stages and services, and resources; rules are in `projects`."""
 
 import base64
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 from urllib.parse import unquote_plus
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.plane.api import CONTROL, Files, Posted, json_body, listed_by, parsed
+from app.plane.api import CONTROL, Posted, json_body, listed_by, parsed
 from app.plane.projects import Projects
-from app.plane.resources import SHIPYARD, Resources
-from app.plane.store import Document, Listing, Page
-from app.plane.validation import Refused
+from app.plane.store import Document, Listing
 
 _ALL = CONTROL + "/project"
 _PROJECT = _ALL + "/{project}"
-_STAGE = _PROJECT + "/stage/{stage}"
 _RESOURCES = "/api/resource-service/v1/project/{project}"
 _LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
 Commit = Annotated[str, Query(alias="gitCommitID")]
@@ -28,7 +24,7 @@ Names = Annotated[Listing, listed_by(size=20)]
 
 
 class Project(BaseModel):
-    """A project to be made or changed; other keys, such as git credentials, have no use here."""
+    """A project to be made; other keys, such as git credentials, have no use here."""
 
     name: str
     shipyard: Base64
@@ -54,6 +50,25 @@ class Contents(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource is: in a project, one of its stages, or a service there."""
+
+    project: str
+    stage: str = ""
+    service: str = ""
+
+
+def _escaped(request: Request, uri: str) -> str:  # noqa: ARG001 - declared for the description
+    """A resource's name from the raw path: servers decode %2F, which here is part of a name."""
+    path: bytes = request.scope["raw_path"]
+    return path.decode("latin-1").rpartition("/resource/")[2]
+
+
+At = Annotated[Place, Depends()]
+Escaped = Annotated[str, Depends(_escaped)]
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """The answers to Keptn's calls about what a project holds."""
 
@@ -63,41 +78,29 @@ class Holdings:
         """Give each its path."""
         router.get(_ALL)(self.all_projects)
         router.post(_ALL, status_code=201, openapi_extra=json_body(Project))(self.create_project)
-        router.put(_ALL, status_code=201, openapi_extra=json_body(Project))(self.update_project)
         router.get(_PROJECT)(self.projects.view)
         router.delete(_PROJECT)(self.projects.delete)
         router.get(f"{_PROJECT}/stage")(self.stages)
-        router.get(_STAGE)(self.projects.stage)
-        router.get(f"{_STAGE}/service")(self.services)
-        router.get(f"{_STAGE}/service/{{service}}")(self.service)
+        router.get(f"{_PROJECT}/stage/{{stage}}/service")(self.services)
         router.post(f"{_PROJECT}/service", openapi_extra=json_body(Service))(self.create_service)
         router.delete(f"{_PROJECT}/service/{{service}}")(self.delete_service)
         for level in _LEVELS:
-            path = f"{_RESOURCES}{level}/resource"
-            many, one = _takes(path, Contents), _takes(path + "/{uri}", Content)
-            router.get(path, openapi_extra=_takes(path))(self.listed)
+            path, many = f"{_RESOURCES}{level}/resource", json_body(Contents)
+            router.get(path)(self.listed)
             router.post(path, status_code=201, openapi_extra=many)(self.write_all)
             router.put(path, openapi_extra=many)(self.write_all)
             path += "/{uri:path}"
-            router.get(path, openapi_extra=_takes(path))(self.read)
-            router.put(path, openapi_extra=one)(self.write)
-            router.delete(path, openapi_extra=_takes(path))(self.remove)
+            router.get(path)(self.read)
+            router.put(path, openapi_extra=json_body(Content))(self.write)
 
     def all_projects(self, listing: Names) -> Document:
         """All projects, with their stages and services."""
         return _page("projects", map(self.projects.view, self.projects.names()), listing)
 
-    def create_project(self, body: Files) -> Document:
+    def create_project(self, body: Posted) -> None:
         """Make a project from its shipyard."""
         given = parsed(body, Project)
         self.projects.create(given.name, given.shipyard)
-        return {}
-
-    def update_project(self, body: Files) -> Document:
-        """Give a project another shipyard, and so perhaps other stages."""
-        given = parsed(body, Project)
-        self.projects.get(given.name).write("", "", {SHIPYARD: given.shipyard})
-        return {}
 
     def stages(self, project: str, listing: Names) -> Document:
         """A project's stages with their services."""
@@ -107,70 +110,38 @@ class Holdings:
         """The services of a stage."""
         return _page("services", self.projects.services(project, stage), listing)
 
-    def service(self, project: str, stage: str, service: str) -> Document:
-        """One service."""
-        for one in self.projects.services(project, stage):
-            if one["serviceName"] == service:
-                return one
-        raise Refused(404, "Service not found")
-
-    def create_service(self, project: str, body: Posted) -> Document:
+    def create_service(self, project: str, body: Posted) -> None:
         """Make a service in every stage."""
         self.projects.create_service(project, parsed(body, Service).name)
-        return {}
 
-    def delete_service(self, project: str, service: str) -> Document:
+    def delete_service(self, project: str, service: str) -> None:
         """Delete a service with its files in every stage."""
         self.projects.get(project).remove_service(service)
-        return {}
 
-    def read(self, request: Request, commit: Commit = "") -> Document:
+    def read(self, at: At, uri: Escaped, commit: Commit = "") -> Document:
         """A resource's content in base64, and the version at which it was read."""
-        project, level = self._level(request)
-        content, version = project.read(*level, _uri(request), commit)
+        project, name = self.projects.get(at.project), unquote_plus(uri)
+        content, version = project.read(at.stage, at.service, name, commit)
         encoded = base64.b64encode(content).decode()
-        named = {"resourceURI": _escaped(request), "resourceContent": encoded}
-        return named | _version(version)
+        return {"resourceURI": uri, "resourceContent": encoded} | _version(version)
 
-    def listed(self, request: Request, listing: Names) -> Document:
+    def listed(self, at: At, listing: Names) -> Document:
         """The names of a level's resources as they are now, whatever version is asked for."""
-        project, level = self._level(request)
-        names = project.listed(*level)
+        names = self.projects.get(at.project).listed(at.stage, at.service)
         return _page("resources", ({"resourceURI": name} for name in names), listing)
 
-    def write_all(self, request: Request, body: Files) -> Document:
+    def write_all(self, at: At, body: Posted) -> Document:
         """Make or overwrite resources."""
         given = parsed(body, Contents).resources
-        return self._write(request, {each.uri: each.content for each in given})
+        return self._write(at, {each.uri: each.content for each in given})
 
-    def write(self, request: Request, body: Files) -> Document:
+    def write(self, at: At, uri: Escaped, body: Posted) -> Document:
         """Make or overwrite one resource."""
-        return self._write(request, {_uri(request): parsed(body, Content).content})
+        return self._write(at, {unquote_plus(uri): parsed(body, Content).content})
 
-    def remove(self, request: Request) -> Document:
-        """Delete one resource."""
-        return self._write(request, {_uri(request): None})
-
-    def _write(self, request: Request, files: dict[str, bytes | None]) -> Document:
-        project, level = self._level(request)
-        version = project.write(*level, files)
+    def _write(self, at: Place, files: dict[str, bytes]) -> Document:
+        version = self.projects.get(at.project).write(at.stage, at.service, files)
         return {"commitID": version} | _version(version)
-
-    def _level(self, request: Request) -> tuple[Resources, tuple[str, str]]:
-        """The project of a path, with its stage and service, empty where it has none."""
-        place = request.path_params
-        level = place.get("stage", ""), place.get("service", "")
-        return self.projects.get(place["project"]), level
-
-
-def _escaped(request: Request) -> str:
-    """A resource's name from the raw path: servers decode %2F, which here is part of a name."""
-    path: bytes = request.scope["raw_path"]
-    return path.decode("latin-1").rpartition("/resource/")[2]
-
-
-def _uri(request: Request) -> str:
-    return unquote_plus(_escaped(request))
 
 
 def _version(version: str) -> Document:
@@ -178,12 +149,7 @@ def _version(version: str) -> Document:
 
 
 def _page(name: str, items: Iterable[Document], listing: Listing) -> Document:
-    page = Page.of(list(items), listing)
-    return {name: page.items, "nextPageKey": str(page.following), "totalCount": page.total}
-
-
-def _takes(path: str, model: type[BaseModel] | None = None) -> Document:
-    """The description of a path's parameters, and of a body, that the route reads itself."""
-    of_text = {"in": "path", "required": True, "schema": {"type": "string"}}
-    places = {"parameters": [{"name": name, **of_text} for name in re.findall(r"{(\w+)", path)]}
-    return places | (json_body(model) if model else {})
+    every = list(items)
+    end = listing.offset + (listing.size or len(every))
+    page, following = every[listing.offset : end], end if end < len(every) else 0
+    return {name: page, "nextPageKey": str(following), "totalCount": len(every)}

@@ -16,7 +16,6 @@ from app.plane.projects import Projects
 from app.plane.retention import Retention
 from app.plane.routes import Routes
 from app.plane.store import Store
-from app.plane.uniform import Uniform
 from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
@@ -30,8 +29,7 @@ class PlaneSettings:
     `folder` is the project folder that is served, `project` its name: empty for the shipyard's
     metadata.name. `data_dir` holds plane.db. Every route but /health and /openapi.json asks for
     `token`. Triggered task events go to `door_url`, with `door_token` as x-token if there is one.
-    `start_timeout` is in seconds. Ended runs are kept for `keep_seconds`, but of all events no
-    more than about the last `keep_events`.
+    `start_timeout` is in seconds. Ended runs are kept for `keep_seconds`.
     """
 
     folder: Path
@@ -42,7 +40,6 @@ class PlaneSettings:
     door_token: str = ""
     start_timeout: float = 600.0
     keep_seconds: float = 7 * 86_400.0
-    keep_events: int = 1_000_000
 
 
 class Plane:
@@ -53,7 +50,6 @@ class Plane:
     """
 
     def __init__(self, settings: PlaneSettings, clock: Clock) -> None:
-        self._start_timeout = settings.start_timeout
         self._store = Store(settings.data_dir / "plane.db")
         try:
             projects = Projects(
@@ -65,23 +61,22 @@ class Plane:
             self._store.close()
             raise
         controller = Controller(projects, self._store, clock)
-        headers = {"content-type": "application/cloudevents+json"}
-        headers |= {"x-token": settings.door_token} if settings.door_token else {}
+        structured = "application/cloudevents+json"
+        headers = {"content-type": structured, "x-token": settings.door_token}
         door = httpx.AsyncClient(
             base_url=settings.door_url, headers=headers, timeout=DOOR_TIMEOUT, trust_env=False
         )
-        self._delivery = Delivery(door, controller, self._store, clock)
-        keep = settings.keep_seconds, settings.keep_events
-        self._retention = Retention(self._store, clock, *keep)
-        routes, uniform = Routes(controller, projects, self._store), Uniform(self._store, clock)
-        parts = routes.add_to, Holdings(projects).add_to, uniform.add_to
+        self._delivery = Delivery(door, controller, self._store, clock, settings.start_timeout)
+        self._retention = Retention(self._store, clock, settings.keep_seconds)
+        routes = Routes(controller, projects, self._store, clock)
+        parts = routes.add_to, Holdings(projects).add_to
         self.app: FastAPI = build(parts, settings.token, clock)
 
     async def run(self) -> None:
         """Deliver events and keep the timers until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._retention.run())
-            group.create_task(self._delivery.run(self._start_timeout))
+            group.create_task(self._delivery.run())
 
     def close(self) -> None:
         """Let go of plane.db."""

@@ -7,6 +7,7 @@ What a folder holds is in `resources`; nothing here knows of events.
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 from app.clock import Clock
@@ -28,14 +29,12 @@ class Projects:
     def __init__(
         self, folder: Path, served: str, data_dir: Path, store: Store, clock: Clock
     ) -> None:
-        self._root, self._private = data_dir / "projects", data_dir
-        self._store, self._clock = store, clock
-        self._found: dict[str, Resources] = {}
-        name = Resources("", folder, data_dir, store, clock).shipyard().name
-        if not (served or name):
+        self._root, self._store = data_dir / "projects", store
+        self._open = partial(Resources, private=data_dir, store=store, clock=clock)
+        self.served = served or self._open("", folder).shipyard().name
+        if not self.served:
             raise Refused(400, "shipyard.yaml has no metadata.name; set it, or use --project")
-        self.served = served or name
-        self._found[self.served] = self._at(self.served, folder)
+        self._found = {self.served: self._open(self.served, folder)}
 
     def names(self) -> list[str]:
         """The user's project first."""
@@ -51,7 +50,7 @@ class Projects:
         if name not in self._found:
             if name not in self.names():
                 raise Refused(404, "Project not found")
-            self._found[name] = self._at(name, self._root / name)
+            self._found[name] = self._open(name, self._root / name)
         return self._found[name]
 
     def create(self, name: str, shipyard: bytes) -> None:
@@ -64,10 +63,10 @@ class Projects:
         parse(shipyard.decode(errors="replace"))
         if name in self.names():
             raise Refused(409, "Project already exists")
-        (self._root / name).mkdir(parents=True, exist_ok=True)
-        self._at(name, self._root / name).write("", "", {SHIPYARD: shipyard})
+        self._open(name, self._root / name).write("", "", {SHIPYARD: shipyard})
+        self.get(name).know("", "")
 
-    def delete(self, project: str) -> Document:
+    def delete(self, project: str) -> None:
         """Forget a project with its files, events and runs.
 
         Raises:
@@ -80,28 +79,26 @@ class Projects:
         del self._found[project]
         for table in ("events", "executions", "places"):
             self._store.query(f"DELETE FROM {table} WHERE project = ?", project)  # noqa: S608
-        return {}
 
     def view(self, project: str) -> Document:
         """A project as Keptn's API shows it."""
         found = self.get(project)
         shipyard = found.last_shipyard
+        names = [stage.name for stage in shipyard.stages]
         return {
             "projectName": project,
             "creationDate": found.services("")[""],
             "shipyard": found.text(),
             "shipyardVersion": shipyard.api_version,
-            "stages": [self.stage(project, stage.name) for stage in shipyard.stages],
+            "stages": [
+                {"stageName": name, "services": self.services(project, name)} for name in names
+            ],
         }
-
-    def stage(self, project: str, stage: str) -> Document:
-        """A stage as Keptn's API shows it."""
-        return {"stageName": stage, "services": self.services(project, stage)}
 
     def services(self, project: str, stage: str) -> list[Document]:
         """A stage's services as Keptn's API shows them."""
-        found = self.get(project).services(stage)
-        return [{"serviceName": name, "creationDate": since} for name, since in found.items()]
+        found = self.get(project).services(stage).items()
+        return [{"serviceName": name, "creationDate": since} for name, since in found]
 
     def create_service(self, project: str, service: str) -> None:
         """Make a service in every stage.
@@ -115,11 +112,6 @@ class Projects:
             raise Refused(409, "Service already exists")
         for stage in found.last_shipyard.stages:
             found.know(stage.name, service)
-
-    def _at(self, name: str, folder: Path) -> Resources:
-        project = Resources(name, folder, self._private, self._store, self._clock)
-        project.know()
-        return project
 
 
 def _check(name: str) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha1
 from pathlib import Path
 
@@ -71,8 +72,8 @@ class Resources:
         """The last that could be read; it decides on follow-ups, as Keptn's cached one."""
         return self._last_shipyard or self.shipyard()
 
-    def know(self, stage: str = "", service: str = "") -> None:
-        """Remember since when a service is in a stage, or without them the project."""
+    def know(self, stage: str, service: str) -> None:
+        """Remember since when a service is in a stage; where both are empty, the project."""
         place = self.name, stage, service, int(self._clock.now() * 1e9)
         self._store.query("INSERT OR IGNORE INTO places VALUES (?, ?, ?, ?)", *place)
 
@@ -86,8 +87,9 @@ class Resources:
             Refused: 404 when the shipyard has no such stage.
         """
         self._level(stage, "")
-        for path in (self._stages / stage / "services").glob("[!.]*/") if stage else ():
-            self.know(stage, path.name)
+        folders = (self._stages / stage / "services").glob("[!.]*/")
+        for name in [path.name for path in folders] if stage else [""]:
+            self.know(stage, name)
         of_stage = "SELECT service, created FROM places WHERE project = ? AND stage = ?"
         found = self._store.query(f"{of_stage} ORDER BY service", self.name, stage)
         return {service: str(created) for service, created in found}
@@ -106,16 +108,15 @@ class Resources:
         if not (stages := self.stages_of(service)):
             raise Refused(404, "Service not found")
         for stage in stages:
-            self.snapshot(stage)
             shutil.rmtree(self._stages / stage / "services" / service, ignore_errors=True)
         forget = "DELETE FROM places WHERE project = ? AND service = ?"
         self._store.query(forget, self.name, service)
 
-    def write(self, stage: str, service: str, files: Mapping[str, bytes | None]) -> str:
-        """Put contents in the place of what is there, None for nothing; returns the new version.
+    def write(self, stage: str, service: str, files: Mapping[str, bytes]) -> str:
+        """Put contents in the place of what is there; returns the new version.
 
         Raises:
-            Refused: in Keptn's words: 400, or 404 for nothing to delete.
+            Refused: 400 in Keptn's words, or 404 for a level that is not there.
         """
         root = self._level(stage, service)
         targets = {self._target(root, uri): content for uri, content in files.items()}
@@ -128,8 +129,7 @@ class Resources:
                     _replace(path, content)
                 except OSError as error:
                     raise Refused(400, f"{path} cannot be written: {error.strerror}") from None
-            written = b"".join(filter(None, targets.values()))
-            return self.snapshot(stage) if stage else _digest(written)
+            return self.snapshot(stage) if stage else _digest(b"".join(targets.values()))
 
     def read(self, stage: str, service: str, uri: str, commit: str) -> tuple[bytes, str]:
         """A resource's content and version: the one at `commit`, or without it what is there now.
@@ -142,16 +142,12 @@ class Resources:
         self._level(stage, service)
         prefix = f"services/{service}/" if service else ""
         names = [prefix + name for name in (_checked(uri), _ALIASES.get(uri, uri))]
-        if stage or commit:
-            version = commit or self.snapshot(stage)
-            content = self._at(version, names)
-        else:
-            contents = map(self._project_file, names)
-            content = next((each for each in contents if each is not None), None)
-            version = _digest(content or b"")
-        if content is None:
-            raise Refused(404, "Resource not found")
-        return content, version
+        version = commit or (self.snapshot(stage) if stage else "")
+        for name in names:
+            content = self._at(version, name) if version else self._content(self.folder, name)
+            if content is not None:
+                return content, version or _digest(content)
+        raise Refused(404, "Resource not found")
 
     def listed(self, stage: str, service: str) -> list[str]:
         """The names of what a level holds now; a project's are not those of its stages.
@@ -160,8 +156,7 @@ class Resources:
             Refused: 404 for a level that is not there, 400 for one with too many files.
         """
         root = self._level(stage, service)
-        found = filter(self._real, self._files(root))
-        return sorted(path.relative_to(root).as_posix() for path in found)
+        return sorted(name for name in self._names(root) if self._real(root, name))
 
     def snapshot(self, stage: str) -> str:
         """Keep what the stage holds now, and return its version: a hash of all names and contents.
@@ -169,11 +164,10 @@ class Resources:
         Raises:
             Refused: the stage holds too many files.
         """
-        root = self._stages / stage
-        digests = {}
-        for path in self._files(root):
-            if (content := self._content(path)) is not None:
-                digests[path.relative_to(root).as_posix()] = digest = _digest(content)
+        root, digests = self._stages / stage, {}
+        for name in self._names(root):
+            if (content := self._content(root, name)) is not None:
+                digests[name] = digest = _digest(content)
                 self._store.query("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, content)
         listed = json.dumps(digests, sort_keys=True)
         version = _digest(listed.encode())
@@ -191,59 +185,54 @@ class Resources:
 
     def _target(self, root: Path, uri: str) -> Path:
         """The file that a resource is written to."""
-        if "/." in f"/{_checked(uri)}" or "\0" in uri:
-            raise Refused(400, _BAD_NAME)
-        real = (root / uri).resolve()
-        stages = root == self.folder and real.is_relative_to(self._stages)
-        if stages or not self._may_hold(real):
+        if not (real := self._place(root, _checked(uri))):
             raise Refused(400, _BAD_NAME)
         return real
 
-    def _may_hold(self, real: Path) -> bool:
-        """Whether a path lies inside the folder, and not in what is private there."""
-        private = self._private.is_relative_to(self.folder) and real.is_relative_to(self._private)
-        return real.is_relative_to(self.folder) and real != self.folder and not private
-
-    def _at(self, version: str, names: list[str]) -> bytes | None:
+    def _at(self, version: str, name: str) -> bytes | None:
+        """What a stage had under a name at a version."""
         listed = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
         if not listed:
             raise Refused(500, f"Unknown commit {version[:64]}")
-        digests = json.loads(listed[0][0])
-        digest = next((digests[name] for name in names if name in digests), "")
+        digest = json.loads(listed[0][0]).get(name)
         found = self._store.query("SELECT content FROM contents WHERE digest = ?", digest)
         return found[0][0] if found else None
 
-    def _project_file(self, name: str) -> bytes | None:
-        parts = name.split("/")
-        hidden = parts[0] == "stages" or any(not part or part.startswith(".") for part in parts)
-        return None if hidden else self._content(self.folder / name)
-
-    def _content(self, path: Path) -> bytes | None:
+    def _content(self, root: Path, name: str) -> bytes | None:
         try:
-            return real.read_bytes() if (real := self._real(path)) else None
+            return real.read_bytes() if (real := self._real(root, name)) else None
         except OSError:
             return None
 
-    def _real(self, path: Path) -> Path | None:
-        """None for what is no file of the project's, is too large, or leads outside by a link."""
-        try:
-            real = path.resolve()
-            fits = self._may_hold(real) and real.is_file() and real.stat().st_size <= MAX_BYTES
-        except (OSError, ValueError):
-            return None
-        return real if fits else None
+    def _real(self, root: Path, name: str) -> Path | None:
+        """A resource's file; None for what is no file, or is too large."""
+        with suppress(OSError):
+            real = self._place(root, name)
+            if real and real.is_file() and real.stat().st_size <= MAX_BYTES:
+                return real
+        return None
 
-    def _files(self, root: Path) -> list[Path]:
+    def _place(self, root: Path, name: str) -> Path | None:
+        """Where a resource is or would be; None where none may be: hidden, private, outside."""
+        of_stage = root == self.folder and name.startswith("stages/")
+        if of_stage or "\0" in name or "/." in f"/{name}":
+            return None
+        real = Path(os.path.realpath(root / name))
+        inside = real.is_relative_to(self.folder) and real not in (self.folder, self._stages)
+        private = self._private.is_relative_to(self.folder) and real.is_relative_to(self._private)
+        return real if inside and not private else None
+
+    def _names(self, root: Path) -> list[str]:
         """All below a level's folder but what is hidden; a project's stages are levels themselves.
 
         Raises:
             Refused: there are too many.
         """
-        found: list[Path] = []
+        found: list[str] = []
         for folder, folders, names in os.walk(root):
             shown = [name for name in folders if not name.startswith(".")]
             folders[:] = [name for name in shown if Path(folder, name) != self._stages]
-            found += [Path(folder, name) for name in names if not name.startswith(".")]
+            found += [Path(folder, name).relative_to(root).as_posix() for name in names]
             if len(found) > MAX_FILES:
                 raise Refused(400, f"{root} holds more than {MAX_FILES} files; move some elsewhere")
         return found
@@ -259,16 +248,11 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def _replace(path: Path, content: bytes | None) -> None:
-    if content is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    elif path.exists():
-        path.unlink()
-    else:
-        raise Refused(404, "Resource not found")
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

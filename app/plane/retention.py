@@ -13,6 +13,9 @@ KEPT = {"logs": 120 * 3600.0, "integrations": 48 * 3600.0}
 AT_ONCE = 200
 """Runs in one transaction, so that nobody else waits for long."""
 
+MOST = 1_000_000
+"""Events, about, however young."""
+
 PAUSE, BREATH = 60.0, 0.1
 _ENDED = f"""
 SELECT DISTINCT keptnContext FROM events AS e
@@ -36,7 +39,7 @@ class Retention:
     A run goes when its last event is older than `seconds`, or not among about the last `most`.
     """
 
-    def __init__(self, store: Store, clock: Clock, seconds: float, most: int) -> None:
+    def __init__(self, store: Store, clock: Clock, seconds: float, most: int = MOST) -> None:
         self._store, self._clock = store, clock
         self._seconds, self._most = seconds, most
 

@@ -1,12 +1,18 @@
-"""Keptn's paths for events, sequences and logs; the rules behind the answers are elsewhere."""
+"""Keptn's paths for events, sequences, integrations and what they log; most rules are elsewhere.
 
-import re
+Subscriptions are kept for those who read them, such as a distributor; nobody edits them here.
+"""
+
+import uuid
 from dataclasses import dataclass, replace
+from hashlib import sha1
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Response
+from pydantic import AliasPath, BaseModel, Field
 
+from app.clock import Clock
+from app.events.build import timestamp
 from app.plane import sequence, validation
 from app.plane.api import CONTROL, DATASTORE, Posted, json_body, listed_by, parsed
 from app.plane.controller import Controller
@@ -14,16 +20,12 @@ from app.plane.projects import Projects
 from app.plane.store import OPEN, Document, Listing, Store
 from app.plane.validation import Refused
 
-_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
+_NAMESPACE = AliasPath("metadata", "kubernetesmetadata", "namespace")
+_RENEWED = ("integrationversion", "distributorversion")
 _SENT = "phase NOT IN ('scheduled', 'held')"
 _VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": ""}
 _METADATA = {"namespace": "", "keptnlabel": "keptn", "automaticprovisioning": False, **_VERSIONS}
-
-
-class Log(BaseModel):
-    """Entries for the log of an integration, each with integrationid, message, time and more."""
-
-    logs: list[Document]
+Given = Annotated[str, Field(min_length=1)]
 
 
 class Control(BaseModel):
@@ -33,6 +35,22 @@ class Control(BaseModel):
     stage: str | None = ""
 
 
+class Integration(BaseModel):
+    """What an integration registers with; whatever else is in its metadata is kept."""
+
+    name: Given
+    namespace: Given = Field(validation_alias=_NAMESPACE)
+    hostname: Given = Field(validation_alias=AliasPath("metadata", "hostname"))
+    metadata: Document
+    subscriptions: list[Document] | None = None
+
+
+class Log(BaseModel):
+    """Entries for the log of an integration, each with integrationid, message, time and more."""
+
+    logs: list[Document]
+
+
 _SCOPE = ("project", "stage", "service")
 _TIMES = ("fromTime", "beforeTime")
 _EVENT = (*_SCOPE, *_TIMES, "type", "source", "keptnContext", "eventID")
@@ -40,8 +58,8 @@ Project = Annotated[str, Query(min_length=1)]
 OpenEvents = Annotated[Listing, listed_by(*_SCOPE, "eventID", size=20)]
 Events = Annotated[Listing, listed_by(*_EVENT, size=20, least=1, most=100)]
 Executions = Annotated[Listing, listed_by("stage", "service", "name", "status", "keptnContext")]
+Logs = Annotated[Listing, listed_by("integrationId")]
 States = Annotated[Listing, listed_by("name", "keptnContext", *_TIMES)]
-Logs = Annotated[Listing, listed_by("integrationId", *_TIMES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +69,27 @@ class Routes:
     controller: Controller
     projects: Projects
     store: Store
+    clock: Clock
 
     def add_to(self, router: APIRouter) -> None:
         """Give each its path."""
-        router.post("/api/v1/auth")(lambda: {})  # noqa: PIE807 - FastAPI cannot inspect dict
+        router.post("/api/v1/auth")(lambda: None)
         router.get("/api/v1/metadata")(lambda: _METADATA)
-        router.post("/api/v1/event", openapi_extra=json_body(validation.PostedEvent))(
-            self.post_event
-        )
+        event = json_body(validation.PostedEvent)
+        router.post("/api/v1/event", openapi_extra=event)(self.post_event)
         router.get(CONTROL + "/event/triggered/{event_type}")(self.open_events)
         router.get(CONTROL + "/sequence-execution")(self.executions)
         router.get(CONTROL + "/sequence/{project}")(self.sequence_states)
         path = CONTROL + "/sequence/{project}/{context}/control"
         router.post(path, openapi_extra=json_body(Control))(self.control)
-        router.post(CONTROL + "/log", openapi_extra=json_body(Log))(self.post_log)
-        router.get(CONTROL + "/log")(self.logs)
         router.get(DATASTORE)(self.events)
+        path, known = CONTROL + "/uniform/registration", json_body(Integration)
+        router.post(path, responses={201: {}}, openapi_extra=known)(self.register)
+        router.get(path)(self.registered)
+        router.put(path + "/{integration}/ping")(self.ping)
+        router.delete(path + "/{integration}")(self.unregister)
+        router.post(CONTROL + "/log", openapi_extra=json_body(Log))(self.log)
+        router.get(CONTROL + "/log")(self.logs)
 
     def post_event(self, body: Posted) -> Document:
         """Take an event; its id and time are replaced."""
@@ -77,8 +100,7 @@ class Routes:
     def open_events(self, event_type: str, listing: OpenEvents) -> Document:
         """Triggered task events that are due and not completed."""
         self.projects.get(listing.texts["project"] or self.projects.served)
-        wanted = replace(listing, texts={**listing.texts, "type": event_type})
-        page = self.store.page("events", wanted, OPEN)
+        page = self.store.page("events", listing.of(type=event_type), OPEN)
         return {**page.shown("events"), "nextPageKey": str(page.following)}
 
     def events(self, listing: Events) -> Document:
@@ -92,34 +114,65 @@ class Routes:
     def executions(self, project: Project, listing: Executions) -> Document:
         """Executions with every started and finished that was counted."""
         self.projects.get(project)
-        return self.store.page("executions", listing).shown("sequenceExecutions")
+        page = self.store.page("executions", listing.of(project=project))
+        return page.shown("sequenceExecutions")
 
-    def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
+    def sequence_states(self, project: str, listing: States) -> Document:
         """One state per run."""
-        page = self.store.runs(replace(listing, texts={**listing.texts, "project": project}), state)
-        views = [sequence.view(self._run(context), self._events_of) for context in page.items]
+        page = self.store.runs(listing.of(project=project))
+        runs = (Listing({"keptnContext": context}) for context in page.items)
+        views = [sequence.view(self.store.page("executions", run).items) for run in runs]
         return replace(page, items=views).shown("states")
 
-    def control(self, project: str, context: str, body: Posted) -> Document:
+    def control(self, project: str, context: str, body: Posted) -> None:
         """Abort, pause or resume; a run that is not there, or has ended, is no error."""
         wanted = parsed(body, Control)
         self.controller.control(project, context, wanted.state, wanted.stage or "")
-        return {}
 
-    def post_log(self, body: Posted) -> Document:
-        """Keep log entries of an integration."""
-        self.controller.log(parsed(body, Log).logs)
-        return {}
+    def register(self, body: Posted, response: Response) -> Document:
+        """Take an integration, or hear again from one that is known by name and namespace."""
+        given = parsed(body, Integration)
+        wanted = [{**one, "id": str(uuid.uuid4())} for one in given.subscriptions or ()]
+        text = f"{given.name}-{given.namespace}-{given.hostname}".encode()
+        new: Document = {"id": sha1(text, usedforsecurity=False).hexdigest(), "name": given.name}
+        where = "name = ? AND namespace = ?"
+        with self.store.transaction():
+            known = self.store.find("integrations", where, given.name, given.namespace)
+            kept = known[0] if known else new | {"metadata": given.metadata, "subscriptions": []}
+            kept["metadata"] |= {key: given.metadata.get(key) for key in _RENEWED}
+            kept["subscriptions"] = kept["subscriptions"] or wanted
+            self._keep(kept)
+        response.status_code = 200 if known else 201
+        return {"id": kept["id"]}
+
+    def registered(self) -> list[Document]:
+        """All integrations."""
+        return self.store.find("integrations", "1")
+
+    def ping(self, integration: str) -> Document:
+        """Hear from an integration; it is told what it is subscribed to."""
+        with self.store.transaction():
+            for found in self.store.find("integrations", "id = ?", integration):
+                self._keep(found)
+                return found
+        raise Refused(404, "Integration not found")
+
+    def unregister(self, integration: str) -> None:
+        """Forget an integration."""
+        self.store.query("DELETE FROM integrations WHERE id = ?", integration)
+
+    def log(self, body: Posted) -> None:
+        """Keep what integrations have to tell; an entry without a time gets the present one."""
+        now = timestamp(self.clock.now())
+        with self.store.transaction():
+            for entry in parsed(body, Log).logs:
+                self.store.put("logs", {**entry, "time": entry.get("time") or now})
 
     def logs(self, listing: Logs) -> Document:
         """Log entries of the integrations."""
-        if not all(_ISO.fullmatch(listing.texts[name]) for name in _TIMES):
-            raise Refused(400, "fromTime and beforeTime must look like 2006-01-02T15:04:05.000Z")
         return self.store.page("logs", listing).shown("logs")
 
-    def _run(self, context: str) -> list[Document]:
-        return self.store.page("executions", Listing({"keptnContext": context})).items
-
-    def _events_of(self, context: str, stage: str) -> list[Document]:
-        wanted = Listing({"keptnContext": context, "stage": stage})
-        return self.store.page("events", wanted, _SENT).items
+    def _keep(self, integration: Document) -> None:
+        """Store it as just heard of."""
+        integration["metadata"]["lastseen"] = timestamp(self.clock.now())
+        self.store.put("integrations", integration)

@@ -4,16 +4,12 @@ An execution is a plain JSON document, in the very form in which Keptn's API sho
 """
 
 import copy
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from app.plane.shipyard import Sequence
 from app.plane.store import RUN_STATES, Document
 from app.plane.validation import EventData
-
-Events = Callable[[str, str], list[Document]]
-"""The events of a context in a stage, newest first."""
 
 
 def new(identity: str, sequence: Sequence, event: Document, scope: EventData) -> Document:
@@ -129,46 +125,28 @@ def merge(old: Any, new: Any) -> Any:
             return old if new is None else new
 
 
-def grouped(executions: list[Document], key: str) -> dict[str, list[Document]]:
-    """Executions put together by a key of their scope, in the order in which they came."""
-    found: dict[str, list[Document]] = {}
-    for execution in executions:
-        found.setdefault(execution["scope"][key], []).append(execution)
-    return found
-
-
 def state_of(executions: list[Document]) -> str:
     """Finished once nothing is open any more, unless something timed out or was aborted."""
     states = {execution["status"]["state"] for execution in executions}
     return next(word for word in RUN_STATES if word in states)
 
 
-def view(run: list[Document], events: Events) -> Document:
-    """The run as Keptn's sequence API shows it."""
+def view(run: list[Document]) -> Document:
+    """The run as Keptn's sequence API shows it; `run` has its newest execution first."""
     first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
-    scope, context = first["scope"], first["scope"]["keptnContext"]
-    stages = grouped(run[::-1], "stage").items()
+    stages: dict[str, list[Document]] = {}
+    for execution in reversed(run):
+        stages.setdefault(execution["scope"]["stage"], []).append(execution)
     return {
         "name": first["sequence"]["name"],
-        "project": scope["project"],
-        "service": scope["service"],
+        "project": first["scope"]["project"],
+        "service": first["scope"]["service"],
         "time": first["triggeredAt"],
-        "shkeptncontext": context,
+        "shkeptncontext": first["scope"]["keptnContext"],
         "state": state_of(run),
-        "stages": [_stage(name, its_own, events(context, name)) for name, its_own in stages],
+        "stages": [{"name": name, "state": state_of(there)} for name, there in stages.items()],
     }
 
 
 def _finished(events: list[Document]) -> list[Document]:
     return [event for event in events if event["eventType"].endswith(".finished")]
-
-
-def _stage(name: str, executions: list[Document], events: list[Document]) -> Document:
-    failed = [event for event in events if event["data"].get("result") == "fail"]
-    latest = {"latestEvent": events, "latestFailedEvent": failed}
-    shown = {
-        title: {key: found[0][key] for key in ("type", "id", "time")}
-        for title, found in latest.items()
-        if found
-    }
-    return {"name": name, "state": state_of(executions), **shown}

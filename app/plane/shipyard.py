@@ -1,7 +1,6 @@
 """The shipyard file: which sequences a stage has, and which follow one. Reads no disk."""
 
 import json
-import re
 from typing import Annotated, Any
 
 import yaml
@@ -11,8 +10,6 @@ from pydantic.alias_generators import to_camel
 from app.plane.validation import Refused, first
 
 _VERSION = r"^spec\.keptn\.sh/v?(0\.([2-9]|[1-9]\d+)|[1-9]\d*\.\d+)(\.\d+)?$"
-_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0", re.ASCII)
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
 def _as_text(value: Any) -> Any:
@@ -119,12 +116,3 @@ def parse(text: str) -> Shipyard:
         raise Refused(400, f"shipyard.yaml: {first(error.errors())}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise Refused(400, f"shipyard.yaml: {' '.join(str(error).split())}") from None
-
-
-def seconds(duration: str) -> float | None:
-    """A Go duration such as `1h30m` in seconds; None when it is none."""
-    if not _DURATION.fullmatch(duration):
-        return None
-    amounts = re.findall(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", duration)
-    total = sum(float(amount) * _UNITS[unit] for amount, unit in amounts)
-    return -total if duration.startswith("-") else total

@@ -4,6 +4,7 @@ A row is a JSON document as the API shows it; generated columns bear the names o
 """
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ _COLUMNS = {
     "taskID:status.currentTask.triggeredID",
     "logs": "integrationId:integrationid time",
     "integrations": "id name namespace:metadata.kubernetesmetadata.namespace "
-    "hostname:metadata.hostname time:metadata.lastseen",
+    "time:metadata.lastseen",
 }
 """Each column with the place of its value in the document, where that has another name."""
 
@@ -49,18 +50,11 @@ CREATE TABLE IF NOT EXISTS places (project, stage, service, created INTEGER,
     PRIMARY KEY (project, stage, service));
 CREATE TABLE IF NOT EXISTS snapshots (version PRIMARY KEY, digests TEXT);
 CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, content BLOB);
-PRAGMA user_version = 2;
-"""
-_FROM_1 = """
-INSERT OR IGNORE INTO places SELECT project, stage, service, 0 FROM executions;
-DROP TABLE services;
-DROP INDEX phases;
 """
 OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
 RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
 """Of its executions' states a run shows the first of these."""
 
-_RUN_STATE = " ".join(f"WHEN max(status = '{word}') THEN '{word}'" for word in RUN_STATES)
 OPEN = "phase IN ('held', 'open', 'taken')"
 _SENT_AND_OPEN = "phase IN ('open', 'taken')"
 _UNANSWERED = "NOT EXISTS (SELECT 1 FROM events AS a WHERE a.triggeredID = events.eventID)"
@@ -79,25 +73,18 @@ class Listing:
     size: int = 0
     offset: int = 0
 
+    def of(self, **texts: str) -> "Listing":
+        """Only those of them that also have these texts."""
+        return replace(self, texts={**self.texts, **texts})
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list: its items, the offset after it, and how many there are in all."""
+    """One page of a list: its items, the next one's offset (0: none), and how many there are."""
 
     items: list[Any]
-    end: int
+    following: int
     total: int
-
-    @staticmethod
-    def of(items: list[Any], listing: Listing) -> "Page":
-        """The listing's page of all that there is."""
-        end = listing.offset + (listing.size or len(items))
-        return Page(items[listing.offset : end], end, len(items))
-
-    @property
-    def following(self) -> int:
-        """The next page's offset; 0 after the last."""
-        return self.end if self.end < self.total else 0
 
     def shown(self, name: str) -> Document:
         """The page in Keptn's form: what is 0 is left out."""
@@ -117,8 +104,7 @@ class Store:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         tables = "".join(map(_table, _COLUMNS))
-        change = _FROM_1 if self.query("PRAGMA user_version") == [(1,)] else ""
-        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} {change} COMMIT")
+        self._db.executescript(f"BEGIN; {tables} {_SCHEMA} COMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -186,37 +172,34 @@ class Store:
         """Open events that were due before a time, and about which nothing at all was heard."""
         return self.find("events", f"{_SENT_AND_OPEN} AND due <= ? AND {_UNANSWERED}", due_before)
 
-    def next_moment(self, start_timeout: float) -> float | None:
-        """When next an event becomes due, or an open one has waited too long."""
+    def next_moment(self, start_timeout: float) -> float:
+        """When next an event becomes due, or an open one has waited too long; infinity: never."""
         moment = f"SELECT min(due + (phase != 'scheduled') * ?) FROM events WHERE {_UNANSWERED}"  # noqa: S608
         sql = f"{moment} AND phase IN ('scheduled', 'open', 'taken')"
         found: float | None = self.query(sql, start_timeout)[0][0]
-        return found
+        return math.inf if found is None else found
 
     def page(self, table: str, listing: Listing, condition: str = "1") -> Page:
         """The listing's page of the rows that also fulfil an SQL condition."""
         where, values = _where(listing, condition)
-        bodies = f"SELECT body FROM {table} WHERE n IN (SELECT value FROM json_each(?))"  # noqa: S608
-        with self._lock:  # first the places, out of an index alone, so that few bodies are read
-            page = self._page("CAST(n AS TEXT)", f"{table} WHERE {where}", "n", listing, values)
-            rows = self.query(f"{bodies} ORDER BY n DESC", json.dumps(page.items))
-        return replace(page, items=[json.loads(body) for (body,) in rows])
+        found = f"SELECT n FROM {table} WHERE {where}"  # noqa: S608
+        places = f"{found} ORDER BY n DESC LIMIT ? OFFSET ?"  # out of an index alone
+        bodies = f"SELECT body FROM {table} WHERE n IN ({places}) ORDER BY n DESC"  # noqa: S608
+        return self._page(found, bodies, listing, values)
 
-    def runs(self, listing: Listing, state: str) -> Page:
+    def runs(self, listing: Listing) -> Page:
         """The listing's page of contexts that have executions, those with news first."""
         where, values = _where(listing, "1")
-        having = f"GROUP BY keptnContext HAVING ? IN ('', CASE {_RUN_STATE} END)"
-        source = f"executions WHERE {where} {having}"
-        return self._page("json_quote(keptnContext)", source, "max(n)", listing, [*values, state])
+        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} GROUP BY 1"  # noqa: S608
+        newest = f"{found} ORDER BY max(n) DESC LIMIT ? OFFSET ?"
+        return self._page(found, newest, listing, values)
 
-    def _page(
-        self, what: str, source: str, order: str, listing: Listing, values: list[str]
-    ) -> Page:
+    def _page(self, found: str, window: str, listing: Listing, values: list[str]) -> Page:
         with self._lock:
-            total = self.query(f"SELECT count(*) FROM (SELECT 1 FROM {source})", *values)[0][0]  # noqa: S608
-            window = f"SELECT {what} FROM {source} ORDER BY {order} DESC LIMIT ? OFFSET ?"  # noqa: S608
+            total = self.query(f"SELECT count(*) FROM ({found})", *values)[0][0]  # noqa: S608
             rows = self.query(window, *values, listing.size or -1, listing.offset)
-        return Page([json.loads(row) for (row,) in rows], listing.offset + len(rows), total)
+        end = listing.offset + len(rows)
+        return Page([json.loads(row) for (row,) in rows], end if end < total else 0, total)
 
     def close(self) -> None:
         """Let go of the file, once a look-up that a cancelled caller left behind has ended."""

@@ -26,6 +26,7 @@ _UUID = re.compile(
     rf"[\da-f]{{32}}|(urn:uuid:)?{_DASHED}|\{{{_DASHED}\}}", re.IGNORECASE | re.ASCII
 )
 _UNCHECKED = ("sh.keptn.log.error", "sh.keptn.events.problem")
+_OF_SEQUENCES, _OF_TASKS = ("triggered",), ("started", "finished", "invalidated")
 _MONITORING = "sh.keptn.event.monitoring.configure"
 
 
@@ -80,6 +81,8 @@ def read(body: bytes) -> PostedEvent:
     Raises:
         Refused: 400 when it cannot be decoded, 422 when data, source or type is missing.
     """
+    if len(body) > LIMIT:
+        raise Refused(400, f"the event takes more than {LIMIT} bytes")
     document = decoded(body)
     if not isinstance(document, dict | None):
         raise Refused(400, "the body must be one JSON object")
@@ -127,16 +130,21 @@ def check(event: PostedEvent) -> None:
     Raises:
         Refused: 400 with Keptn's own words.
     """
-    sequence, task = grammar.sequence_event(event.type), grammar.task_event(event.type)
+    if event.type in _UNCHECKED:
+        return
     if event.type == _MONITORING:
         if not (event_data(event.data).project and event.data.get("type")):
             raise Refused(400, "mandatory fields(s) 'project', 'service' or 'type' missing")
-    elif sequence:
-        _check_sequence(event, stage=sequence[0], kind=sequence[2])
-    elif task:
-        _check_task(event, kind=task[1])
-    elif event.type not in _UNCHECKED:
+        return
+    sequence, task = grammar.sequence_event(event.type), grammar.task_event(event.type)
+    if not (parts := sequence or task):
         raise Refused(400, "unknown event type")
+    if (kind := parts[-1]) not in (_OF_SEQUENCES if sequence else _OF_TASKS):
+        raise Refused(400, f"unknown event type action: {kind}")
+    if sequence and scope(event.data).stage != sequence[0]:
+        raise Refused(400, "stage name in event data and in event type does not match")
+    if task and kind != "invalidated":
+        _check_answer(event, kind)
 
 
 def first(errors: Sequence[Any]) -> str:
@@ -158,21 +166,10 @@ def _folded(model: type[BaseModel], document: Document) -> Document:
     return {key: value for key, value in named if key in model.model_fields and value is not None}
 
 
-def _check_sequence(event: PostedEvent, stage: str, kind: str) -> None:
-    if kind != "triggered":
-        raise Refused(400, f"unknown event type action: {kind}")
-    if scope(event.data).stage != stage:
-        raise Refused(400, "stage name in event data and in event type does not match")
-
-
-def _check_task(event: PostedEvent, kind: str) -> None:
-    if kind == "invalidated":
-        return
-    if kind not in ("started", "finished"):
-        raise Refused(400, f"unknown event type action: {kind}")
+def _check_answer(event: PostedEvent, kind: str) -> None:
     common = scope(event.data)
     if not event.triggeredid:
         raise Refused(400, "mandatory field 'triggeredid' missing")
-    for name in ("result", "status") if kind == "finished" else ():
-        if not getattr(common, name):
-            raise Refused(400, f"{name} field is not set")
+    if kind == "finished" and not (common.result and common.status):
+        missing = "status" if common.result else "result"
+        raise Refused(400, f"{missing} field is not set")

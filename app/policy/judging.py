@@ -12,7 +12,7 @@ from app.jobconfig.quantities import quantity
 from app.jobconfig.schema import SecurityContext, Task
 from app.policy.globs import image_names, matches_any
 from app.policy.rules import PROTECTED, Rules, Terms
-from app.tasks.image import DEFAULT_SECONDS, secrets_of
+from app.tasks.image import DEFAULT_SECONDS
 
 
 def forbidden(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
@@ -34,7 +34,7 @@ def _names(task: Task, rules: Rules, terms: Terms) -> Iterator[tuple[str, str]]:
         yield "namespaces", task.namespace
     if task.service_account not in (None, "", "default", terms.service_account):
         yield "service_accounts", task.service_account or ""
-    yield from (("secrets", name) for name in (*secrets_of(task), *task.pod.image_pull_secrets))
+    yield from (("secrets", name) for name in (*task.secrets, *task.pod.image_pull_secrets))
     for volume in task.pod.volumes:
         for kind, source in volume.source.items():
             yield "volumes", kind

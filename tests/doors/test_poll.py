@@ -58,7 +58,7 @@ async def test_a_task_that_no_shipyard_told_of_is_found_when_it_is_first_seen(
 ) -> None:
     captain.put(config("true", task="brandnew"))
     ship = begin(engine=InstantEngine())
-    await eventually(lambda: bool(ship.service._observer._wanted.projects))
+    await eventually(lambda: bool(ship.service._observer.wanted.projects))
     event_id = await trigger(captain, "brandnew")
     await captain.wait(event_id)
     assert captain.counts(event_id) == (1, 1)
@@ -120,9 +120,9 @@ async def test_a_quiet_keptn_is_asked_a_tenth_as_often_as_job_executor_asks(
     """Which asks for each type once a second."""
     tasks = "one,two,three,four,five,six"
     ship = begin(keptn_tasks=tasks)
-    await eventually(lambda: bool(ship.service._observer._wanted.projects))
+    await eventually(lambda: bool(ship.service._observer.wanted.projects))
     clock.speed = 1000
-    ship.service._observer._wanted.projects = [captain.project]  # others' tests left many more
+    ship.service._observer.wanted.projects = [captain.project]  # others' tests left many more
     await asyncio.sleep(0.5)
     before, began = sum(captain.keptn.state()["requests"].values()), clock.tick()
     await asyncio.sleep(3)

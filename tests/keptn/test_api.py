@@ -17,7 +17,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVENT = event()
 BASE = "http://keptn.example"
 OPEN = f"{BASE}/controlPlane/v1/event/triggered/{EVENT.type}"
-STATES = f"{BASE}/controlPlane/v1/sequence/p"
 LISTING = f"{BASE}/resource-service/v1/project/p/stage/s/service/svc/resource"
 
 
@@ -71,16 +70,6 @@ async def test_only_keptns_own_word_closes_an_event(
     api: KeptnApi, status: int, reply: Any, *, still_open: bool
 ) -> None:
     respx.get(OPEN).respond(status, json=reply)
-    respx.get(STATES).respond(json={"states": [{"shkeptncontext": EVENT.shkeptncontext}]})
-    assert await api.is_open(EVENT) is still_open
-
-
-@pytest.mark.parametrize(("status", "still_open"), [(200, True), (404, False)])
-async def test_an_event_of_no_sequence_that_keptn_tells_of_stays_open(
-    api: KeptnApi, status: int, *, still_open: bool
-) -> None:
-    respx.get(OPEN).respond(json={"events": []})
-    respx.get(STATES).respond(status, json={"states": []})
     assert await api.is_open(EVENT) is still_open
 
 

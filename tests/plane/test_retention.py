@@ -1,13 +1,11 @@
-"""What the plane forgets, and when; and that an older plane.db is read."""
+"""What the plane forgets, and when."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from app.plane.house import Plane
 from app.plane.retention import Retention
 from app.plane.store import Store
-from tests.plane.keptn import Client, VirtualClock, client_of, settings
+from tests.plane.keptn import Client, VirtualClock
 
 DAY = 86_400.0
 
@@ -93,25 +91,3 @@ async def test_log_entries_and_silent_integrations_go_as_in_keptn(
     clock.pass_by(DAY + 1)
     tidy()
     assert (await keptn.get(log))["logs"] == []
-
-
-async def test_a_run_of_the_first_version_goes_on(
-    plane: Plane, keptn: Client, folder: Path
-) -> None:
-    context = await keptn.trigger()
-    plane.close()
-    database = sqlite3.connect(folder.parent / "data" / "plane.db")
-    database.executescript(
-        "DROP TABLE places; CREATE TABLE services (stage, service);"
-        "CREATE INDEX phases ON events (phase); PRAGMA user_version = 1"
-    )
-    database.close()
-    again = Plane(settings(folder), VirtualClock())
-    async with client_of(again) as http:
-        keptn = Client(http)
-        path = "/api/resource-service/v1/project/bookshop/stage/dev/service/basket/resource"
-        assert (await keptn.get(path))["resources"] == []
-        await keptn.do("deployment", result="fail")
-        await keptn.do("rollback")
-        assert await keptn.state(context) == "finished"
-    again.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.events import durations
 from app.plane import sequence, shipyard, validation
 from app.plane.sequence import merge
 from app.plane.validation import Refused
@@ -137,7 +138,7 @@ def test_the_same_sequence_is_found(row: Row) -> None:
 
 @pytest.mark.parametrize("row", rows("go_time", "parse_duration/"))
 def test_a_delay_is_read_as_go_does(row: Row) -> None:
-    found = shipyard.seconds(row["in"]["s"])
+    found = durations.seconds(row["in"]["s"])
     expected = float(row["out"]["nanoseconds"]) / 1e9 if "out" in row else None
     assert found == (expected if expected is None else pytest.approx(expected, abs=1e-9))
 

@@ -95,7 +95,6 @@ def _pod(key: str, work: Work, site: Site, parts: Parts | None) -> Object:
 def _container(name: str, work: Work, site: Site, mounts: list[Object]) -> Object:
     task = work.task
     env = {"KEPTN_FILES_DIR": MOUNT, "KEPTN_RESULT_FILE": RESULT_FILE, **work.env}
-    secrets = [one.name for one in task.env if one.value_from == "secret"]
     return {
         "name": name,
         "image": task.image,
@@ -108,7 +107,7 @@ def _container(name: str, work: Work, site: Site, mounts: list[Object]) -> Objec
     } | _filled(
         command=list(task.cmd),
         args=list(task.args),
-        envFrom=[{"secretRef": {"name": name}} for name in secrets],
+        envFrom=[{"secretRef": {"name": name}} for name in task.secrets],
         workingDir=task.working_dir,
         imagePullPolicy=task.image_pull_policy,
     )
