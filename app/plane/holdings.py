@@ -13,9 +13,11 @@ from pydantic import AfterValidator, BaseModel, Field
 from app.plane.api import CONTROL, Posted, json_body, listed_by, parsed
 from app.plane.projects import Projects
 from app.plane.store import Document, Listing
+from app.plane.validation import Refused
 
 _ALL = CONTROL + "/project"
 _PROJECT = _ALL + "/{project}"
+_STAGE = _PROJECT + "/stage/{stage}"
 _RESOURCES = "/api/resource-service/v1/project/{project}"
 _LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
 Commit = Annotated[str, Query(alias="gitCommitID")]
@@ -81,7 +83,9 @@ class Holdings:
         router.get(_PROJECT)(self.projects.view)
         router.delete(_PROJECT)(self.projects.delete)
         router.get(f"{_PROJECT}/stage")(self.stages)
-        router.get(f"{_PROJECT}/stage/{{stage}}/service")(self.services)
+        router.get(_STAGE)(self.stage)
+        router.get(f"{_STAGE}/service")(self.services)
+        router.get(f"{_STAGE}/service/{{service}}")(self.service)
         router.post(f"{_PROJECT}/service", openapi_extra=json_body(Service))(self.create_service)
         router.delete(f"{_PROJECT}/service/{{service}}")(self.delete_service)
         for level in _LEVELS:
@@ -92,6 +96,7 @@ class Holdings:
             path += "/{uri:path}"
             router.get(path)(self.read)
             router.put(path, openapi_extra=json_body(Content))(self.write)
+            router.delete(path)(self.remove)
 
     def all_projects(self, listing: Names) -> Document:
         """All projects, with their stages and services."""
@@ -106,9 +111,17 @@ class Holdings:
         """A project's stages with their services."""
         return _page("stages", self.projects.view(project)["stages"], listing)
 
+    def stage(self, project: str, stage: str) -> Document:
+        """One stage."""
+        return _named("stage", self.projects.view(project)["stages"], stage)
+
     def services(self, project: str, stage: str, listing: Names) -> Document:
         """The services of a stage."""
-        return _page("services", self.projects.services(project, stage), listing)
+        return _page("services", self.stage(project, stage)["services"], listing)
+
+    def service(self, project: str, stage: str, service: str) -> Document:
+        """One service."""
+        return _named("service", self.stage(project, stage)["services"], service)
 
     def create_service(self, project: str, body: Posted) -> None:
         """Make a service in every stage."""
@@ -139,7 +152,11 @@ class Holdings:
         """Make or overwrite one resource."""
         return self._write(at, {unquote_plus(uri): parsed(body, Content).content})
 
-    def _write(self, at: Place, files: dict[str, bytes]) -> Document:
+    def remove(self, at: At, uri: Escaped) -> Document:
+        """Delete one resource."""
+        return self._write(at, {unquote_plus(uri): None})
+
+    def _write(self, at: Place, files: dict[str, bytes | None]) -> Document:
         version = self.projects.get(at.project).write(at.stage, at.service, files)
         return {"commitID": version} | _version(version)
 
@@ -153,3 +170,11 @@ def _page(name: str, items: Iterable[Document], listing: Listing) -> Document:
     end = listing.offset + (listing.size or len(every))
     page, following = every[listing.offset : end], end if end < len(every) else 0
     return {name: page, "nextPageKey": str(following), "totalCount": len(every)}
+
+
+def _named(kind: str, items: list[Document], name: str) -> Document:
+    """The stage or service of this name; Refused (404) if there is none."""
+    for one in items:
+        if one[f"{kind}Name"] == name:
+            return one
+    raise Refused(404, f"{kind.capitalize()} not found")

@@ -16,6 +16,7 @@ from app.plane.projects import Projects
 from app.plane.retention import Retention
 from app.plane.routes import Routes
 from app.plane.store import Store
+from app.plane.uniform import Uniform
 from app.plane.validation import Refused
 
 DOOR_TIMEOUT = 5.0
@@ -69,7 +70,8 @@ class Plane:
         self._delivery = Delivery(door, controller, self._store, clock, settings.start_timeout)
         self._retention = Retention(self._store, clock, settings.keep_seconds)
         routes = Routes(controller, projects, self._store, clock)
-        parts = routes.add_to, Holdings(projects).add_to
+        uniform = Uniform(self._store, clock)
+        parts = routes.add_to, Holdings(projects).add_to, uniform.add_to
         self.app: FastAPI = build(parts, settings.token, clock)
 
     async def run(self) -> None:

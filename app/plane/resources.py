@@ -112,11 +112,11 @@ class Resources:
         forget = "DELETE FROM places WHERE project = ? AND service = ?"
         self._store.query(forget, self.name, service)
 
-    def write(self, stage: str, service: str, files: Mapping[str, bytes]) -> str:
-        """Put contents in the place of what is there; returns the new version.
+    def write(self, stage: str, service: str, files: Mapping[str, bytes | None]) -> str:
+        """Put contents in the place of what is there, None for nothing; returns the new version.
 
         Raises:
-            Refused: 400 in Keptn's words, or 404 for a level that is not there.
+            Refused: in Keptn's words: 400, or 404 for nothing to delete.
         """
         root = self._level(stage, service)
         targets = {self._target(root, uri): content for uri, content in files.items()}
@@ -127,9 +127,12 @@ class Resources:
             for path, content in targets.items():
                 try:
                     _replace(path, content)
+                except FileNotFoundError:
+                    raise Refused(404, "Resource not found") from None
                 except OSError as error:
                     raise Refused(400, f"{path} cannot be written: {error.strerror}") from None
-            return self.snapshot(stage) if stage else _digest(b"".join(targets.values()))
+            written = b"".join(filter(None, targets.values()))
+            return self.snapshot(stage) if stage else _digest(written)
 
     def read(self, stage: str, service: str, uri: str, commit: str) -> tuple[bytes, str]:
         """A resource's content and version: the one at `commit`, or without it what is there now.
@@ -248,7 +251,10 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink()
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
     try:

@@ -1,15 +1,11 @@
-"""Keptn's paths for events, sequences, integrations and what they log; most rules are elsewhere.
+"""Keptn's paths for events, sequences and logs; the rules behind the answers are elsewhere."""
 
-Subscriptions are kept for those who read them, such as a distributor; nobody edits them here.
-"""
-
-import uuid
+import re
 from dataclasses import dataclass, replace
-from hashlib import sha1
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
-from pydantic import AliasPath, BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from app.clock import Clock
 from app.events.build import timestamp
@@ -20,12 +16,11 @@ from app.plane.projects import Projects
 from app.plane.store import OPEN, Document, Listing, Store
 from app.plane.validation import Refused
 
-_NAMESPACE = AliasPath("metadata", "kubernetesmetadata", "namespace")
-_RENEWED = ("integrationversion", "distributorversion")
+_TIMES = ("fromTime", "beforeTime")
+_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
 _SENT = "phase NOT IN ('scheduled', 'held')"
 _VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": ""}
 _METADATA = {"namespace": "", "keptnlabel": "keptn", "automaticprovisioning": False, **_VERSIONS}
-Given = Annotated[str, Field(min_length=1)]
 
 
 class Control(BaseModel):
@@ -35,16 +30,6 @@ class Control(BaseModel):
     stage: str | None = ""
 
 
-class Integration(BaseModel):
-    """What an integration registers with; whatever else is in its metadata is kept."""
-
-    name: Given
-    namespace: Given = Field(validation_alias=_NAMESPACE)
-    hostname: Given = Field(validation_alias=AliasPath("metadata", "hostname"))
-    metadata: Document
-    subscriptions: list[Document] | None = None
-
-
 class Log(BaseModel):
     """Entries for the log of an integration, each with integrationid, message, time and more."""
 
@@ -52,13 +37,12 @@ class Log(BaseModel):
 
 
 _SCOPE = ("project", "stage", "service")
-_TIMES = ("fromTime", "beforeTime")
 _EVENT = (*_SCOPE, *_TIMES, "type", "source", "keptnContext", "eventID")
 Project = Annotated[str, Query(min_length=1)]
 OpenEvents = Annotated[Listing, listed_by(*_SCOPE, "eventID", size=20)]
 Events = Annotated[Listing, listed_by(*_EVENT, size=20, least=1, most=100)]
 Executions = Annotated[Listing, listed_by("stage", "service", "name", "status", "keptnContext")]
-Logs = Annotated[Listing, listed_by("integrationId")]
+Logs = Annotated[Listing, listed_by("integrationId", *_TIMES)]
 States = Annotated[Listing, listed_by("name", "keptnContext", *_TIMES)]
 
 
@@ -83,11 +67,6 @@ class Routes:
         path = CONTROL + "/sequence/{project}/{context}/control"
         router.post(path, openapi_extra=json_body(Control))(self.control)
         router.get(DATASTORE)(self.events)
-        path, known = CONTROL + "/uniform/registration", json_body(Integration)
-        router.post(path, responses={201: {}}, openapi_extra=known)(self.register)
-        router.get(path)(self.registered)
-        router.put(path + "/{integration}/ping")(self.ping)
-        router.delete(path + "/{integration}")(self.unregister)
         router.post(CONTROL + "/log", openapi_extra=json_body(Log))(self.log)
         router.get(CONTROL + "/log")(self.logs)
 
@@ -117,49 +96,22 @@ class Routes:
         page = self.store.page("executions", listing.of(project=project))
         return page.shown("sequenceExecutions")
 
-    def sequence_states(self, project: str, listing: States) -> Document:
+    def sequence_states(self, project: str, listing: States, state: str = "") -> Document:
         """One state per run."""
-        page = self.store.runs(listing.of(project=project))
+        page = self.store.runs(listing.of(project=project), state)
         runs = (Listing({"keptnContext": context}) for context in page.items)
-        views = [sequence.view(self.store.page("executions", run).items) for run in runs]
+        views = [
+            sequence.view(self.store.page("executions", run).items, self._told(run)) for run in runs
+        ]
         return replace(page, items=views).shown("states")
+
+    def _told(self, run: Listing) -> list[Document]:
+        return self.store.page("events", run, _SENT).items
 
     def control(self, project: str, context: str, body: Posted) -> None:
         """Abort, pause or resume; a run that is not there, or has ended, is no error."""
         wanted = parsed(body, Control)
         self.controller.control(project, context, wanted.state, wanted.stage or "")
-
-    def register(self, body: Posted, response: Response) -> Document:
-        """Take an integration, or hear again from one that is known by name and namespace."""
-        given = parsed(body, Integration)
-        wanted = [{**one, "id": str(uuid.uuid4())} for one in given.subscriptions or ()]
-        text = f"{given.name}-{given.namespace}-{given.hostname}".encode()
-        new: Document = {"id": sha1(text, usedforsecurity=False).hexdigest(), "name": given.name}
-        where = "name = ? AND namespace = ?"
-        with self.store.transaction():
-            known = self.store.find("integrations", where, given.name, given.namespace)
-            kept = known[0] if known else new | {"metadata": given.metadata, "subscriptions": []}
-            kept["metadata"] |= {key: given.metadata.get(key) for key in _RENEWED}
-            kept["subscriptions"] = kept["subscriptions"] or wanted
-            self._keep(kept)
-        response.status_code = 200 if known else 201
-        return {"id": kept["id"]}
-
-    def registered(self) -> list[Document]:
-        """All integrations."""
-        return self.store.find("integrations", "1")
-
-    def ping(self, integration: str) -> Document:
-        """Hear from an integration; it is told what it is subscribed to."""
-        with self.store.transaction():
-            for found in self.store.find("integrations", "id = ?", integration):
-                self._keep(found)
-                return found
-        raise Refused(404, "Integration not found")
-
-    def unregister(self, integration: str) -> None:
-        """Forget an integration."""
-        self.store.query("DELETE FROM integrations WHERE id = ?", integration)
 
     def log(self, body: Posted) -> None:
         """Keep what integrations have to tell; an entry without a time gets the present one."""
@@ -170,9 +122,6 @@ class Routes:
 
     def logs(self, listing: Logs) -> Document:
         """Log entries of the integrations."""
+        if not all(_ISO.fullmatch(listing.texts[name]) for name in _TIMES):
+            raise Refused(400, "fromTime and beforeTime must look like 2006-01-02T15:04:05.000Z")
         return self.store.page("logs", listing).shown("logs")
-
-    def _keep(self, integration: Document) -> None:
-        """Store it as just heard of."""
-        integration["metadata"]["lastseen"] = timestamp(self.clock.now())
-        self.store.put("integrations", integration)

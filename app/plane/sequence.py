@@ -131,8 +131,8 @@ def state_of(executions: list[Document]) -> str:
     return next(word for word in RUN_STATES if word in states)
 
 
-def view(run: list[Document]) -> Document:
-    """The run as Keptn's sequence API shows it; `run` has its newest execution first."""
+def view(run: list[Document], events: list[Document]) -> Document:
+    """The run as Keptn's sequence API shows it, from its executions and events, newest first."""
     first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
     stages: dict[str, list[Document]] = {}
     for execution in reversed(run):
@@ -144,7 +144,22 @@ def view(run: list[Document]) -> Document:
         "time": first["triggeredAt"],
         "shkeptncontext": first["scope"]["keptnContext"],
         "state": state_of(run),
-        "stages": [{"name": name, "state": state_of(there)} for name, there in stages.items()],
+        "stages": [
+            {"name": name, "state": state_of(there), **_latest(name, events)}
+            for name, there in stages.items()
+        ],
+    }
+
+
+def _latest(stage: str, events: list[Document]) -> Document:
+    """The latest event of a stage, and the latest that tells of a failure."""
+    there = [event for event in events if event["data"].get("stage") == stage]
+    failed = [event for event in there if event["data"].get("result") == "fail"]
+    found = {"latestEvent": there, "latestFailedEvent": failed}
+    return {
+        title: {key: events[0][key] for key in ("type", "id", "time")}
+        for title, events in found.items()
+        if events
     }
 
 

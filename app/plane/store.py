@@ -26,7 +26,7 @@ _COLUMNS = {
     "taskID:status.currentTask.triggeredID",
     "logs": "integrationId:integrationid time",
     "integrations": "id name namespace:metadata.kubernetesmetadata.namespace "
-    "time:metadata.lastseen",
+    "hostname:metadata.hostname time:metadata.lastseen",
 }
 """Each column with the place of its value in the document, where that has another name."""
 
@@ -55,6 +55,7 @@ OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
 RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
 """Of its executions' states a run shows the first of these."""
 
+_RUN_STATE = " ".join(f"WHEN max(status = '{word}') THEN '{word}'" for word in RUN_STATES)
 OPEN = "phase IN ('held', 'open', 'taken')"
 _SENT_AND_OPEN = "phase IN ('open', 'taken')"
 _UNANSWERED = "NOT EXISTS (SELECT 1 FROM events AS a WHERE a.triggeredID = events.eventID)"
@@ -187,12 +188,13 @@ class Store:
         bodies = f"SELECT body FROM {table} WHERE n IN ({places}) ORDER BY n DESC"  # noqa: S608
         return self._page(found, bodies, listing, values)
 
-    def runs(self, listing: Listing) -> Page:
+    def runs(self, listing: Listing, state: str) -> Page:
         """The listing's page of contexts that have executions, those with news first."""
         where, values = _where(listing, "1")
-        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} GROUP BY 1"  # noqa: S608
+        having = f"GROUP BY 1 HAVING ? IN ('', CASE {_RUN_STATE} END)"
+        found = f"SELECT json_quote(keptnContext) FROM executions WHERE {where} {having}"  # noqa: S608
         newest = f"{found} ORDER BY max(n) DESC LIMIT ? OFFSET ?"
-        return self._page(found, newest, listing, values)
+        return self._page(found, newest, listing, [*values, state])
 
     def _page(self, found: str, window: str, listing: Listing, values: list[str]) -> Page:
         with self._lock:

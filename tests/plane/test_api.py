@@ -160,14 +160,16 @@ async def test_executions_are_found_by_state_name_and_place(keptn: Client) -> No
         assert (await refusal(await keptn.http.get(path, params=query)))[0] == code
 
 
-async def test_a_run_shows_the_states_of_its_stages(keptn: Client) -> None:
+async def test_a_run_shows_its_stages_and_their_latest_events(keptn: Client) -> None:
     context = await keptn.trigger()
     await keptn.do("deployment", result="fail")
     path = "/api/controlPlane/v1/sequence/bookshop"
     (state,) = (await keptn.get(path, keptnContext=context, pageSize=1))["states"]
     assert (state["name"], state["service"], state["state"]) == ("delivery", "basket", "started")
     (stage,) = state["stages"]
-    assert stage == {"name": "dev", "state": "started"}
+    assert stage["latestEvent"]["type"] == "sh.keptn.event.rollback.triggered"
+    assert stage["latestFailedEvent"]["type"] == "sh.keptn.event.rollback.triggered"
+    assert (await keptn.get(path, state="finished"))["states"] == []
     assert (await keptn.get("/api/controlPlane/v1/sequence/other"))["states"] == []
 
 
@@ -182,6 +184,8 @@ async def test_the_log_keeps_what_integrations_tell(keptn: Client) -> None:
     assert [entry["message"] for entry in listed["logs"]] == ["two", "one"]
     assert listed["logs"][0]["time"] == "2023-11-14T22:13:20.000Z"
     assert len((await keptn.get(path, integrationId="a"))["logs"]) == 1
+    assert len((await keptn.get(path, fromTime="2020-01-01T00:00:00.000Z"))["logs"]) == 1
+    assert (await refusal(await keptn.http.get(path, params={"fromTime": "today"})))[0] == 400
     assert (await refusal(await keptn.http.post(path, json={"logs": 1})))[0] == 400
     infinite = await keptn.http.post(
         path, content=b'{"logs": [{"x": 1e999}]}', headers={"content-type": "application/json"}
@@ -197,5 +201,5 @@ async def test_what_is_not_there_is_refused_in_the_same_form(keptn: Client) -> N
 async def test_a_description_names_every_route(plane: Plane) -> None:
     async with client_of(plane) as http:
         described = (await http.get("/openapi.json")).json()
-    assert len(described["paths"]) == 25
+    assert len(described["paths"]) == 29
     assert "x-token" in json.dumps(described["components"]["securitySchemes"])

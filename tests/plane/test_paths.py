@@ -57,7 +57,7 @@ a changed shipyard changes the stages
     PUT rs/resource/shipyard.yaml {{"resourceContent": "$BASE64(apiVersion: spec.keptn.sh/0.2.4
 spec: {{stages: [{{name: qa}}]}})"}} -> 200
     GET cp/project/shop/stage -> 200 {{"stages": [{{"stageName": "qa", "services": []}}]}}
-    GET cp/project/shop/stage/dev/service -> 404 {{"message": "Stage not found"}}
+    GET cp/project/shop/stage/dev -> 404 {{"message": "Stage not found"}}
 a project that is not there is 404
     GET cp/project/shop -> 404 {{"message": "Project not found"}}
     DELETE cp/project/shop -> 404
@@ -76,7 +76,7 @@ the served folder is not deleted
 a service is made in every stage
     {MADE}
     POST cp/project/shop/service {{"serviceName": "cart"}} -> 200
-    GET cp/project/shop/stage/dev/service -> 200 "serviceName": "cart"
+    GET cp/project/shop/stage/dev/service/cart -> 200 {{"serviceName": "cart"}}
     GET cp/project/shop/stage/prod/service -> 200 {{"totalCount": 1, "nextPageKey": "0"}}
     POST cp/project/shop/service {{"serviceName": "cart"}} -> 409
     POST cp/project/shop/service {{"serviceName": "Cart"}} -> 400
@@ -86,7 +86,7 @@ a service is deleted with its files
     POST cp/project/shop/service {{"serviceName": "cart"}} -> 200
     POST rs/stage/dev/service/cart/resource {{"resources": [{{{FILE}}}]}} -> 201
     DELETE cp/project/shop/service/cart -> 200
-    GET cp/project/shop/stage/dev/service -> 200 {{"services": []}}
+    GET cp/project/shop/stage/dev/service/cart -> 404 {{"message": "Service not found"}}
     DELETE cp/project/shop/service/cart -> 404
     GET rs/stage/dev/resource -> 200 {{"resources": []}}
 """
@@ -106,6 +106,7 @@ executions want a project
 log entries are kept
     POST cp/log {"logs": [{"integrationid": "i", "message": "m", "task": "t"}]} -> 200
     GET cp/log?integrationId=i -> 200 {"totalCount": 1}
+    GET cp/log?fromTime=2001-01-01 -> 400
 metadata tell the version
     GET v1/metadata -> 200 {"keptnversion": "1.4.5", "shipyardversion": "0.2.0"}
 the token can be tried
@@ -127,22 +128,37 @@ a second registration changes versions, not subscriptions
     POST cp/uniform/registration {ME} -> 201
     POST cp/uniform/registration {ME.replace('"1"', '"2"').replace("test", "x")} -> 200
     PUT cp/uniform/registration/$1/ping -> 200 {{"name": "me", "id": "$1"}}
-    GET cp/uniform/registration -> 200 "integrationversion": "2"
-    GET cp/uniform/registration -> 200 "event": "sh.keptn.event.test.triggered"
+    GET cp/uniform/registration?name=me -> 200 "integrationversion": "2"
+    GET cp/uniform/registration?name=me -> 200 "event": "sh.keptn.event.test.triggered"
 subscriptions that a registration has not are taken from the next
     POST cp/uniform/registration {ME.split(', "subscr', maxsplit=1)[0]}}} -> 201
     POST cp/uniform/registration {ME} -> 200
-    GET cp/uniform/registration -> 200 "event": "sh.keptn.event.test.triggered"
+    GET cp/uniform/registration/$1/subscription -> 200 "event": "sh.keptn.event.test.triggered"
 who is not known cannot ping
     PUT cp/uniform/registration/none/ping -> 404
+    GET cp/uniform/registration/none/subscription -> 404
+integrations are found by place
+    POST cp/uniform/registration {ME} -> 201
+    GET cp/uniform/registration?project=shop -> 200 "name": "me"
+    GET cp/uniform/registration?project=other -> 200 []
+    GET cp/uniform/registration?hostname=other -> 200 []
 an integration can go
     POST cp/uniform/registration {ME} -> 201
     DELETE cp/uniform/registration/$1 -> 200
     PUT cp/uniform/registration/$1/ping -> 404
+subscriptions are added, changed and removed one by one
+    POST cp/uniform/registration {ME} -> 201
+    POST cp/uniform/registration/$1/subscription {{"event": "a", "filter": {{}}}} -> 201
+    GET cp/uniform/registration/$1/subscription/$2 -> 200 {{"event": "a"}}
+    PUT cp/uniform/registration/$1/subscription/$2 {{"event": "b", "filter": {{}}}} -> 201
+    GET cp/uniform/registration/$1/subscription/$2 -> 200 {{"event": "b", "id": "$2"}}
+    DELETE cp/uniform/registration/$1/subscription/$2 -> 200
+    GET cp/uniform/registration/$1/subscription/$2 -> 404
+    POST cp/uniform/registration/$1/subscription {{"filter": {{}}}} -> 400
 """
 
 RESOURCES = f"""
-resources are made, read and changed on every level
+resources are made, read, changed and deleted on every level
     {MADE}
     POST cp/project/shop/service {{"serviceName": "cart"}} -> 200
     POST rs/resource {{"resources": [{{{FILE}}}]}} -> 201
@@ -151,7 +167,9 @@ resources are made, read and changed on every level
     GET rs/resource/job%2Fconfig.yaml -> 200 {{"resourceContent": "$BASE64(one)"}}
     GET rs/stage/dev/resource/job%2Fconfig.yaml -> 200 {{"resourceContent": "$BASE64(one)"}}
     GET rs/stage/dev/service/cart/resource/a+b%2Fc -> 200 {{"resourceURI": "a+b%2Fc"}}
-    GET rs/stage/prod/resource/job%2Fconfig.yaml -> 404 {{"message": "Resource not found"}}
+    DELETE rs/stage/dev/resource/job%2Fconfig.yaml -> 200
+    GET rs/stage/dev/resource/job%2Fconfig.yaml -> 404 {{"message": "Resource not found"}}
+    DELETE rs/stage/dev/resource/job%2Fconfig.yaml -> 404
 what a level names is there
     {MADE}
     POST rs/stage/none/resource {{"resources": [{{{FILE}}}]}} -> 404
@@ -168,6 +186,7 @@ a name stays inside its level, in plain sight
     PUT rs/resource/LONG {{"resourceContent": ""}} -> 400
     PUT rs/stage/dev/resource/a%2Fb {{"resourceContent": ""}} -> 200
     PUT rs/stage/dev/resource/a {{"resourceContent": ""}} -> 400
+    DELETE rs/stage/dev/resource/a -> 400
     GET rs/stage/dev/resource -> 200 {{"resources": [{{"resourceURI": "a/b"}}]}}
     PUT rs/resource/shipyard.yaml%2Fx {{"resourceContent": ""}} -> 400
     PUT rs/resource/%2Fetc%2Fpasswd {{"resourceContent": ""}} -> 400
@@ -256,6 +275,7 @@ async def test_versions_pin_what_was_written(keptn: Client) -> None:
     for text in ("b25l", "dHdv"):
         answer = await keptn.http.put(path, json={"resourceContent": text})
         versions.append(answer.json()["commitID"])
+    assert (await keptn.http.delete(path)).status_code == 200
     for version, text in zip(versions, ("b25l", "dHdv"), strict=True):
         found = await keptn.get(path, gitCommitID=version)
         assert (found["resourceContent"], found["metadata"]["version"]) == (text, version)
