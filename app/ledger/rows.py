@@ -201,12 +201,6 @@ def waiting_letters(reader: Reader, destination: str) -> int:
     return round(_figure(reader, sql, destination) or 0)
 
 
-def dead_letters(reader: Reader) -> dict[int, int]:
-    """Of each run of which notices were given up: how many."""
-    sql = "SELECT run, count(*) FROM outbox INDEXED BY outbox_dead WHERE state = 'dead'"
-    return dict(map(tuple, reader.execute(f"{sql} GROUP BY run")))
-
-
 def untold(reader: Reader, channel: str) -> int:
     """How many notices were given up of which the channel has not heard."""
     sql = "SELECT count(*) FROM outbox WHERE state = 'dead' AND destination = ? AND due = 0"
