@@ -16,8 +16,8 @@ from app.events import grammar
 from app.keptn.api import KeptnApi, mapping, mappings
 from app.outbound import Refused
 
-PING_SECONDS = 10.0
-"""As often as Keptn's distributors do it; the strictest Keptn forgets who is silent for 60 s."""
+PING_SECONDS = 20.0
+"""Half as often as Keptn's distributors; the strictest Keptn forgets who is silent for 60 s."""
 
 _KIND = {"location": "remote-execution-plane", "distributorversion": "1.4.5"}
 """Whose protocol we speak: to the Bridge, whoever names none, or one below 0.9.0, is outdated."""
