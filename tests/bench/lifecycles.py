@@ -18,6 +18,7 @@ from app.events import build, parse
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.resources import CONFIG_RESOURCE
 from app.outbound import Outbound
+from app.worker import CLOCKS_APART
 from tests.bench import events
 from tests.bench.processes import Program, places, service
 from tests.bench.quick_keptn import Order, as_request
@@ -79,7 +80,8 @@ def _latencies(
 def _connected(data_dir: Path, keptn: Program, *arguments: str, **settings: str) -> Iterator[str]:
     """The door of a service that is connected to this Keptn."""
     api = {"KEPTN_API_ENDPOINT": f"{keptn.said}/api", "KEPTN_API_TOKEN": TOKEN}
-    with service(data_dir, *arguments, **api, **settings):
+    with service(data_dir, *arguments, KEPTN_POLL="false", **api, **settings):
+        time.sleep(CLOCKS_APART)  # who is younger asks Keptn about each event first
         yield places(data_dir)["door"]
 
 
