@@ -160,6 +160,8 @@ a pause of another stage changes nothing
 what a paused run would trigger waits too
     trigger dev.delivery | start deploy | end deploy pass succeeded | start test | pause
     end test pass succeeded | open | state paused | resume | open release release
+what is due while its run is paused is told when that is resumed
+    trigger dev.late | pause | wait 100 | open test | told | resume | told test
 a resumed run that was aborted stays so
     trigger dev.delivery | pause | abort | resume | state aborted | open
 one run at a time on a stage and service
