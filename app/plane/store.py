@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,16 @@ class Page:
 
 
 class Store:
-    """One connection under one lock.
+    """A connection that writes and one for long lists, which keeps nobody waiting; a lock for each.
 
     The phase of a triggered task's event: scheduled (for later), held (while its run must wait),
     open, taken (by the door), closed; that of a sequence's end: untold, then closed.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._lock, self._reading = threading.RLock(), threading.Lock()
+        connect = partial(sqlite3.connect, path, check_same_thread=False, isolation_level=None)
+        self._db, self._reader = connect(), connect()
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         tables = "".join(map(_table, _COLUMNS))
         self._db.executescript(f"BEGIN; {tables} {_SCHEMA} COMMIT")
@@ -121,11 +123,8 @@ class Store:
         Raises:
             Temporary: the disk is full or fails.
         """
-        try:
-            with self._lock:
-                return self._db.execute(sql, named or values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise Temporary(f"plane.db: {error}") from error
+        with self._lock:
+            return _rows(self._db, sql, named or values)
 
     def put(self, table: str, body: Document, phase: str = "", due: float | None = None) -> None:
         """Store a document as the newest, in place of the one with its id."""
@@ -197,16 +196,24 @@ class Store:
         return self._page(found, newest, listing, [*values, state])
 
     def _page(self, found: str, window: str, listing: Listing, values: list[str]) -> Page:
-        with self._lock:
-            total = self.query(f"SELECT count(*) FROM ({found})", *values)[0][0]  # noqa: S608
-            rows = self.query(window, *values, listing.size or -1, listing.offset)
+        with self._reading:
+            total = _rows(self._reader, f"SELECT count(*) FROM ({found})", values)[0][0]  # noqa: S608
+            rows = _rows(self._reader, window, [*values, listing.size or -1, listing.offset])
         end = listing.offset + len(rows)
         return Page([json.loads(row) for (row,) in rows], end if end < total else 0, total)
 
     def close(self) -> None:
         """Let go of the file, once a look-up that a cancelled caller left behind has ended."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()
+
+
+def _rows(db: sqlite3.Connection, sql: str, values: Any) -> list[tuple[Any, ...]]:
+    try:
+        return db.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        raise Temporary(f"plane.db: {error}") from error
 
 
 def _lane(scope: Document) -> tuple[str, str, str]:
