@@ -27,6 +27,8 @@ STAGES, NAMES, SERVICES = ("a", "b"), ("x", "y"), ("s", "t")
 DELAYS = {0.0: "", 90.0: "1m30s"}
 RESULTS = st.sampled_from(["pass", "pass", "pass", "warning", "fail", "odd"])
 STATUSES = st.sampled_from(["succeeded", "succeeded", "succeeded", "errored", "aborted", "odd"])
+WORDS = st.lists(st.tuples(RESULTS, STATUSES), min_size=4, max_size=4)
+ORDERS = st.sampled_from(["sf", "sf", "sf", "fs", "ssff", "sfsf", "ffs"])
 KINDS = st.sampled_from(["started", "finished"])
 MATCHES = st.sampled_from(["", "fail", "warning", "build:fail", "approval:pass"])
 TASKS = st.tuples(
@@ -106,13 +108,14 @@ class ControllerMachine(RuleBasedStateMachine):
         self.post(identity, run, task, kind, {"result": result, "status": status})
 
     @precondition(lambda self: self.tasks)
-    @rule(back=st.integers(0, 3), result=RESULTS)
-    def do(self, back: int, result: str) -> None:
-        """The usual pair of answers."""
+    @rule(back=st.integers(0, 3), order=ORDERS, words=WORDS)
+    def do(self, back: int, order: str, words: list[tuple[str, str]]) -> None:
+        """The usual pair of answers, or those of two executors."""
         identity = list(self.tasks)[-1 - min(back, len(self.tasks) - 1)]
         run, task = self.tasks[identity]
-        for kind in ("started", "finished"):
-            self.post(identity, run, task, kind, {"result": result, "status": "succeeded"})
+        for letter, (result, status) in zip(order, words, strict=False):
+            kind = {"s": "started", "f": "finished"}[letter]
+            self.post(identity, run, task, kind, {"result": result, "status": status})
 
     def post(self, identity: str, run: Run, task: Task, kind: str, words: dict[str, str]) -> None:
         self.pass_by(0.01)
@@ -220,7 +223,7 @@ def _count(runs: int) -> None:
 @pytest.mark.slow
 def test_the_plane_and_the_model_never_disagree() -> None:
     limits = settings(
-        max_examples=100,
+        max_examples=200,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),
