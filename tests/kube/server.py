@@ -190,7 +190,10 @@ class Kube:
 
     async def _watch(self, request: web.Request, plural: str, namespace: str) -> web.StreamResponse:
         reply = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await reply.prepare(request)
+        try:
+            await reply.prepare(request)
+        except ConnectionError:  # killed meanwhile
+            return reply
         since = int(request.query["resourceVersion"])
         if since < self.store.oldest:
             status = {"kind": "Status", "code": 410, "message": "too old resource version"}

@@ -131,6 +131,13 @@ async def test_a_log_is_followed_while_somebody_asks(harbour: Harbour) -> None:
     await job
 
 
+async def test_what_is_cancelled_before_its_launch_gets_no_job(harbour: Harbour) -> None:
+    await harbour.engine.cancel(harbour.key)
+    ended = await harbour.run(Play())
+    assert ended.cause == "cancelled"
+    assert harbour.kube.calls["create", "jobs"] == 0
+
+
 async def test_another_process_may_ask_for_a_log_to_be_followed(harbour: Harbour) -> None:
     job = harbour.begin(Play(seconds=600, output=b"begun\n"))
     await eventually(harbour.is_running)
