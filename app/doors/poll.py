@@ -73,6 +73,8 @@ class Poll:
             self._whole_at = now + WHOLE_SECONDS
 
     def _pause(self) -> float:
-        longest = WATCH_SECONDS if rows.open_runs(self._reader) else WHOLE_SECONDS
-        quiet = self._clock.tick() - self._stirred
-        return min(quiet * QUIET_SHARE, IDLE_SECONDS, longest) if self._polls else longest
+        now, longest = self._clock.tick(), WATCH_SECONDS
+        if self._polls:
+            longest = longest if rows.open_runs(self._reader) else IDLE_SECONDS
+            longest = min((now - self._stirred) * QUIET_SHARE, longest)
+        return min(longest, self._whole_at - now)  # where nothing is open, a look asks nobody

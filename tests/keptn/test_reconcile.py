@@ -60,6 +60,18 @@ async def test_an_aborted_run_is_cancelled_on_its_engine_and_closed(
     assert (await ship.figures())["firstmate_running"] == 0
 
 
+async def test_an_abort_is_heeded_in_seconds_however_quiet_it_was_before(
+    begin: Start, captain: Captain, clock: FastClock
+) -> None:
+    clock.speed = 4
+    ship = begin(engine=CancellableEngine())
+    await asyncio.sleep(5 / clock.speed)  # so that all was compared, and will not be for a minute
+    event_id = await captain.trigger(ship.door)
+    await captain.wait(event_id, "started")
+    captain.keptn.abort(event_id)
+    await ship.until(event_id, "refused")
+
+
 async def test_an_aborted_run_that_still_waits_for_a_slot_is_never_launched(
     begin: Start, captain: Captain
 ) -> None:
