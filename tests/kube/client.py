@@ -6,10 +6,11 @@ It decides nothing; every method is one request.
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
+
+from tests.closing import Closing
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +51,7 @@ class RemoteKube:
         self._http.delete(self.control).raise_for_status()
 
 
-class KubeHost:
+class KubeHost(Closing):
     """A process with any number of clusters in it."""
 
     def __init__(self) -> None:
@@ -64,17 +65,6 @@ class KubeHost:
         assert self._process.stdout
         address = self._process.stdout.readline().strip()
         self._http = httpx.Client(base_url=address, timeout=60, trust_env=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def cluster(self, *, validating: bool = True) -> RemoteKube:
         """A new cluster, which checks every object unless told otherwise."""

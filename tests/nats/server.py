@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.closing import Closing
 
 PROGRAM = Path(sys.executable).with_name("nats-server")
 
 
-class NatsServer:
+class NatsServer(Closing):
     """A server on one loopback port, with JetStream on disk where a `store` is named."""
 
     def __init__(self, store: Path | None = None, *arguments: str) -> None:
@@ -27,17 +27,6 @@ class NatsServer:
         self._command += [*streams, *arguments]
         self.start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
-
     def start(self) -> None:
         """Run, and return when it listens."""
         self._process = subprocess.Popen(
@@ -48,6 +37,10 @@ class NatsServer:
             assert self._process.poll() is None, f"{self._command} ended"
             assert time.monotonic() < until, f"{self._command} does not listen"
             time.sleep(0.01)
+
+    def close(self) -> None:
+        """End it."""
+        self.kill()
 
     def kill(self) -> None:
         """End it with -9."""

@@ -8,16 +8,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 
+from tests.closing import Closing
+
 ROOT = Path(__file__).parents[2]
 
 
-class StrictKeptn:
+class StrictKeptn(Closing):
     """A strict Keptn in its own process; threads may share it."""
 
     def __init__(
@@ -53,17 +54,6 @@ class StrictKeptn:
         self.http = httpx.Client(
             base_url=self.sidecar_url, timeout=90, trust_env=False, verify=False
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process."""
