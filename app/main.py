@@ -139,7 +139,7 @@ class Service:
         wanted = Wanted(api, core, tasks, polls=polls or bool(broker))
         reconciler = Reconciler(api, core, worker)
         self._poll = Poll(reconciler, wanted, core, polls=polls)
-        self._nats = NatsDoor(core, worker.accept, reconciler.check)
+        self._nats = NatsDoor(core, worker.accept, reconciler.check, settings.max_event_bytes)
         if broker:
             broker.missed = self._poll.compare_all
         self._observer = Observer(api, core, wanted, worker.accept, self._poll.wake)

@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(20.0, ge=0)
     """Seconds that running work gets to end when the service is asked to stop."""
     max_event_bytes: int = Field(2 * 1024 * 1024, ge=1024)
-    """Largest event that the door takes, in bytes."""
+    """Largest event that is taken, pushed or over NATS, in bytes."""
     forward_url: Url = ""
     """URL that gets a copy of every event that Keptn was sent. Empty: nobody."""
     routes_file: Path | None = None

@@ -5,11 +5,9 @@ What is done for a run stands in `app.planning` and `app.running`; only this roo
 
 import asyncio
 import logging
-import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from app import log
 from app.core import Core
@@ -19,11 +17,9 @@ from app.keptn import lookup
 from app.keptn.api import KeptnApi
 from app.ledger import Run, rows
 from app.lifecycle import KEPTN
+from app.patience import PATIENCE_SECONDS, insist
 from app.planning import CLOSED, Decision, Ignore, Planner
 from app.running import Errand, Runner, Stopping
-
-UNREACHABLE_SECONDS = 540.0
-"""How long a config that cannot be reached is asked for; Keptn gives an event up after ten min."""
 
 PLANNING_AT_ONCE = 64
 PAUSE_SECONDS = 5.0
@@ -36,7 +32,6 @@ STARTED_BEFORE = Ignore(
     " is used twice. It is not run again; abort its sequence, or Keptn waits for ever",
     log=True,
 )
-Answer = TypeVar("Answer")
 _LOG = logging.getLogger(__name__)
 
 
@@ -116,7 +111,8 @@ class Worker:
                 pass
             except Exception as error:  # noqa: BLE001 - a fault of ours must not hang a sequence
                 _LOG.exception("run failed")
-                await self._give_up(run_id, f"internal error: {type(error).__name__}")
+                give_up = partial(self._give_up, run_id, f"internal error: {type(error).__name__}")
+                await insist(give_up, self.core.clock)
 
     async def _advance(self, run: Run, *, restarted: bool) -> None:
         """Do what its state asks for, until there is nothing left to do."""
@@ -146,23 +142,10 @@ class Worker:
                 return decision if unheard or not await self._was_started(run) else STARTED_BEFORE
 
         try:
-            # whatever becomes of the wall clock meanwhile
-            decision = await self._insist(decide, self.core.clock.tick() + UNREACHABLE_SECONDS)
+            decision = await insist(decide, self.core.clock, PATIENCE_SECONDS)
         except Temporary as error:
             decision = Ignore("unreachable", f"gave up: {error}", log=True)
         await self._enact(run, decision)
-
-    async def _insist(self, ask: Callable[[], Awaitable[Answer]], end: float = math.inf) -> Answer:
-        """Ask Keptn again and again while it cannot be reached, and no more after a time."""
-        failures = 0
-        while True:
-            try:
-                return await ask()
-            except Temporary as error:
-                failures += 1
-                if self.core.clock.tick() > end:
-                    raise
-                await self.core.clock.sleep(error.after or self.core.clock.backoff(failures))
 
     async def _enact(self, run: Run, decision: Decision) -> None:
         now, word, metrics = self.core.clock.now(), "planned", self.core.metrics
@@ -200,7 +183,8 @@ class Worker:
             errand = self.running[run.id] = self.runner.begin(run)
             try:
                 if restarted and errand.plan.answered:
-                    still_open = await self._insist(partial(self.api.is_open, errand.event))
+                    ask = partial(self.api.is_open, errand.event)
+                    still_open = await insist(ask, self.core.clock)
                     errand.cancelled = "" if still_open else CLOSED
                 if errand.cancelled and not errand.done:
                     await self.core.lifecycle.refuse(run.id, CLOSED)

@@ -18,15 +18,20 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NatsDoor:
-    """Takes the events of all others; `check` is asked to close a run that Keptn has ended."""
+    """Takes the events of all others, up to so many bytes; `check` closes what Keptn has ended."""
 
     core: Core
     accept: Callable[[Event], Awaitable[str]]
     check: Callable[[int], Awaitable[None]]
+    max_event_bytes: int
 
     async def receive(self, body: bytes) -> None:
         """Accept one event; nobody hears of it when that fails, and nobody delivers it again."""
         rejected = self.core.metrics.rejected
+        if len(body) > self.max_event_bytes:
+            rejected.labels("413").inc()
+            _LOG.warning("event of %d bytes not taken: see MAX_EVENT_BYTES", len(body))
+            return
         try:
             event = parse.parse({}, body)
             if event.source != self.core.source:

@@ -6,13 +6,14 @@ Where they come from is a `Source`'s business; what a file says or is for is nob
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from app.clock import Clock
 from app.errors import Permanent, Temporary
 from app.events.parse import Event
+from app.patience import PATIENCE_SECONDS, Ask, insist
 
 CONFIG_RESOURCE = "job/config.yaml"
 _NAMES = ("project", "stage", "service")
@@ -29,11 +30,7 @@ LARGEST_BYTES = MEMORY_BYTES // 8
 ENTRY_BYTES = 512
 """About what an entry takes beside its content; a "not there" takes as much."""
 
-PATIENCE_SECONDS = 540.0
-"""How long a source that does not answer is asked; Keptn gives a task up after ten minutes."""
-
 Found = TypeVar("Found")
-Ask = Callable[[], Awaitable[Found]]
 Key = tuple[str, ...]
 
 
@@ -144,15 +141,10 @@ class Patient:
         return await self._insist(lambda: self.source.listed(event, level))
 
     async def _insist(self, ask: Ask[Found]) -> Found:
-        began, failures = self.clock.tick(), 0
-        while True:
-            try:
-                return await ask()
-            except Temporary as error:
-                if self.clock.tick() - began > PATIENCE_SECONDS:
-                    raise Permanent(f"asked for {PATIENCE_SECONDS:.0f} s: {error}") from None
-                failures += 1
-                await self.clock.sleep(error.after or self.clock.backoff(failures))
+        try:
+            return await insist(ask, self.clock, PATIENCE_SECONDS)
+        except Temporary as error:
+            raise Permanent(f"asked for {PATIENCE_SECONDS:.0f} s: {error}") from None
 
 
 class _Kept(NamedTuple):

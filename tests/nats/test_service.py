@@ -108,6 +108,20 @@ async def test_what_others_say_is_told_and_our_own_echoes_are_not(
         assert (await ship.figures())['firstmate_rejected_total{status="400"}'] == 1
 
 
+async def test_what_is_larger_than_the_door_would_take_is_not_taken(
+    plain: NatsServer, connected: Callable[..., Ship]
+) -> None:
+    ship = await subscribed(connected(eventbroker=plain.url, max_event_bytes=2048))
+    large, small = (
+        document(id=name, type="sh.keptn.event.s.delivery.finished", source=source)
+        for name, source in (("large", "x" * 2048), ("small", "x"))
+    )
+    await say(plain, large, small)
+    await eventually(lambda: bool(ship.runs()))
+    assert [run.event_id for run in ship.runs()] == ["small"]
+    assert (await ship.figures())['firstmate_rejected_total{status="413"}'] == 1
+
+
 async def test_an_abort_ends_a_job_at_once(
     joined: Captain, server: NatsServer, connected: Callable[..., Ship], tmp_path: Path
 ) -> None:
