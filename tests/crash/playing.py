@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle, product
 
+from tests.closing import Closing
 from tests.crash.killing import Kill
 from tests.crash.matrix import (
     BEFORE,
@@ -103,11 +104,12 @@ def _any_kill(chance: random.Random, engine: str) -> Kill:
     return replace(kill, children=engine != "kubernetes" and chance.random() < 0.5)
 
 
-class Stage:
-    """Plays rounds in parallel, each against a strict Keptn of its own."""
+class Stage(Closing):
+    """Plays rounds in parallel, each against a strict Keptn that knows of no other round."""
 
     def __init__(self, pool: ThreadPoolExecutor, channel: str, host: KubeHost) -> None:
         self._pool = pool
+        self._idle: list[StrictKeptn] = []
         self._channel = channel
         self._host = host
 
@@ -117,8 +119,18 @@ class Stage:
 
     def _play(self, played: Round) -> Result:
         # A service compares its ledger with all that is open at its Keptn.
-        with StrictKeptn() as own:
+        own = self._idle.pop() if self._idle else StrictKeptn()
+        try:
+            own.reset()
             return play(played, own, self._channel, self._host)
+        finally:
+            self._idle.append(own)
+
+    def close(self) -> None:
+        """What has not begun is not played."""
+        self._pool.shutdown(cancel_futures=True)
+        for one in self._idle:
+            one.close()
 
 
 @contextmanager
@@ -127,7 +139,5 @@ def stage() -> Iterator[Stage]:
     replies = cycle((Reply(), Reply(500, takes=False), Reply(0, takes=False), Reply()))
     with receiving() as channel, KubeHost() as host, ThreadPoolExecutor(AT_ONCE) as pool:
         channel.choose = lambda: next(replies)
-        try:
-            yield Stage(pool, channel.url, host)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with Stage(pool, channel.url, host) as opened:
+            yield opened
