@@ -4,6 +4,7 @@ The caller says what to send, never how often; nothing of a header or a body get
 """
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ DIRECT = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
 """What is on this machine is reached directly, whatever proxy the environment names."""
 
 _UNAUTHORIZED = (401, 403)
+_NO_PATH = re.compile(r"path \S+ was not found|page not found")
+"""Of a router that has no such path, which is no word on what was asked for."""
+
 _AT_FAULT = (400, 404, 409, 410, 413, 414, 415, 422, 431)
 
 
@@ -155,7 +159,7 @@ def _judge(reply: httpx.Response, place: str, message: str) -> None:
         return
     text = f"{place}: status {status}{message}"
     if status in _AT_FAULT:
-        raise Refused(text, status, explained=bool(message))
+        raise Refused(text, status, explained=bool(message) and not _NO_PATH.search(message))
     after = UNAUTHORIZED_SECONDS if status in _UNAUTHORIZED else _retry_after(reply)
     if not reply.is_server_error:
         raise NotSent(text, after=after)

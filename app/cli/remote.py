@@ -106,15 +106,22 @@ class Remote(KeptnApi):
         kind, where = _KINDS[len(level) - 1], dict(zip(_KINDS, level, strict=False))
         event = Event(specversion="1.0", id="-", source="-", type="-", data=where)
         source = Patient(self, Clock())  # a project is many files, and Keptn's Git is slow
-        for uri in self.wait(source.listed(event, kind)):
-            if wanted(uri) and (found := self.wait(source.read(event, uri, kind, ""))):
-                yield uri, found.content
+        for uri in filter(wanted, self.wait(source.listed(event, kind))):
+            if not (found := self.wait(source.read(event, uri, kind, ""))):
+                raise Permanent(f"{uri} of {'/'.join(level)} is listed, but Keptn does not find it")
+            yield uri, found.content
 
     def write(self, level: Level, uri: str, content: bytes) -> None:
         """Create or replace a resource of a level."""
-        at = (part for pair in zip(_KINDS, level, strict=False) for part in pair)
+        at = [part for pair in zip(_KINDS, level, strict=False) for part in pair]
         resource = {"resourceURI": uri, "resourceContent": b64encode(content).decode()}
-        self.ask("POST", path(f"{self._files}/v1", *at, "resource"), {"resources": [resource]})
+        body = json.dumps({"resources": [resource]})
+
+        async def post(home: str, _: int) -> bytes:
+            url = path(f"{self.place.base}/{home}/v1", *at, "resource")
+            return await self._call("POST", url, body)
+
+        self.wait(self._of_files(post))
 
 
 def path(base: str, *parts: str) -> str:

@@ -2,10 +2,12 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from itertools import product
+from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import httpx
@@ -16,11 +18,15 @@ from app.keptn.uniform import INTEGRATIONS, Integration
 from app.outbound import Mute, Outbound, Refused, Unclear, json_object
 
 Objects = list[dict[str, Any]]
+Found = TypeVar("Found")
 _OPEN_EVENTS = "controlPlane/v1/event/triggered"
 _EXECUTIONS = "controlPlane/v1/sequence-execution"
 _STORED_EVENTS = "mongodb-datastore/event"
 NEWER, OLDER = "resource-service", "configuration-service"
 """Who serves files: from Keptn 0.18 on, and before, when there were no sequence executions."""
+
+WAYS = tuple(product((NEWER, OLDER), (1, 2)))
+"""Who may serve files, and how often a name is escaped: Keptn's gateway undoes one escape."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class KeptnApi:
     def __init__(self, endpoint: Endpoint, outbound: Outbound) -> None:
         self.endpoint = endpoint
         self._outbound = outbound
-        self._files = NEWER
+        self._way = WAYS[0]
         self._uniform = f"{endpoint.base}/controlPlane/v1/uniform/registration"
 
     async def send_event(self, body: str) -> None:
@@ -88,7 +94,7 @@ class KeptnApi:
 
     async def executions(self, event: Event) -> Objects:
         """The sequence executions of the event's context, as the controller counts them."""
-        if self._files == OLDER:
+        if OLDER in self._way:
             return []
         return await self._entries(_EXECUTIONS, "sequenceExecutions", **_run(event))
 
@@ -113,18 +119,49 @@ class KeptnApi:
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`."""
         pin = {"gitCommitID": commit} if commit else {}
-        with self._absence():
-            found = await self._get(f"{self._folder(event, level)}/{quote_plus(uri)}", **pin)
-            return _resource(found, level)
+
+        async def ask(home: str, escapes: int) -> Resource:
+            name = reduce(lambda text, _: quote_plus(text), range(escapes), uri)
+            return _resource(await self._get(f"{_folder(home, event, level)}/{name}", **pin), level)
+
+        with _absence():
+            return await self._of_files(ask)
         return None
 
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`; a level that is not there has nothing."""
-        with self._absence():
-            entries = await self._entries(self._folder(event, level), "resources")
+
+        async def ask(home: str, _: int) -> list[str]:
+            entries = await self._entries(_folder(home, event, level), "resources")
             names = [entry.get("resourceURI") for entry in entries]
             return [name.lstrip("/") for name in names if isinstance(name, str)]
+
+        with _absence():
+            return await self._of_files(ask)
         return []
+
+    async def _of_files(self, ask: Callable[[str, int], Awaitable[Found]]) -> Found:
+        """What those say who serve files; which of the ways leads to them is found out by asking.
+
+        It is remembered as long as it holds, for Keptn may be updated. A 404 that is not Keptn's
+        own, and a distributor's mute 500, say nothing: if all ways end in such, it is Unclear.
+        """
+        silence = Unclear("")
+        for way in dict.fromkeys((self._way, *WAYS)):
+            try:
+                found = await ask(*way)
+            except Mute as error:
+                silence = error
+            except Refused as error:
+                if error.status == httpx.codes.NOT_FOUND and not error.explained:
+                    silence = Unclear(str(error))
+                    continue
+                self._way = way
+                raise
+            else:
+                self._way = way
+                return found
+        raise silence
 
     async def _entries(self, path: str, name: str, **params: str) -> Objects:
         """What stands under a name on all pages of a listing, to the one that names no next."""
@@ -142,29 +179,6 @@ class KeptnApi:
             raise Unclear(f"{path}: the reply is no JSON object")
         return found
 
-    def _folder(self, event: Event, level: str) -> str:
-        """Where a level's resources are."""
-        parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
-        return f"{self._files}/v1/{'/'.join(parts)}/resource"
-
-    @contextmanager
-    def _absence(self) -> Iterator[None]:
-        """Leave the block when Keptn itself says that nothing is there; a proxy's 404 says nothing.
-
-        Who has no word of Keptn's for files is not asked next time; Keptn may be updated.
-        """
-        try:
-            yield
-        except Refused as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
-            if not error.explained:
-                self._files = OLDER if self._files == NEWER else NEWER
-                raise Unclear(str(error)) from None
-        except Mute:
-            self._files = OLDER if self._files == NEWER else NEWER
-            raise
-
     async def _call(
         self, method: str, url: str, body: str | None = None, kind: str = "json", **params: str
     ) -> bytes:
@@ -175,6 +189,22 @@ class KeptnApi:
             method, url, headers=headers, params=params, content=body
         )
         return reply.content
+
+
+@contextmanager
+def _absence() -> Iterator[None]:
+    """Leave the block when Keptn says that nothing is there."""
+    try:
+        yield
+    except Refused as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+
+
+def _folder(home: str, event: Event, level: str) -> str:
+    """Where a level's resources are."""
+    parts = [f"{name}/{quote(event.named(name), safe='')}" for name in SCOPES[level]]
+    return f"{home}/v1/{'/'.join(parts)}/resource"
 
 
 def _run(event: Event) -> dict[str, str]:

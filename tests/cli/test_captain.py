@@ -142,9 +142,18 @@ def test_what_is_deleted_is_gone(keptn: Keptn, project: str) -> None:
     ],
     ids=["project", "stage", "all stages", "a service in all stages", "service"],
 )
+@pytest.mark.parametrize("version", ["0.17.2", "1.4.5"])
 def test_a_resource_is_added_on_a_level(
-    keptn: Keptn, project: str, tmp_path: Path, words: tuple[str, ...], levels: list[str]
+    strict: StrictKeptn,
+    keptn: Keptn,
+    project: str,
+    tmp_path: Path,
+    *,
+    words: tuple[str, ...],
+    levels: list[str],
+    version: str,
 ) -> None:
+    strict.update(version)
     file = tmp_path / "slo.yaml"
     file.write_bytes(b"objectives: \xff")
     words = ("--project", project, "--resource", str(file), "--resourceUri", "a b/slo.yaml", *words)

@@ -54,7 +54,11 @@ def terminal(strict: StrictKeptn, tmp_path: Path) -> Terminal:
     return terminal
 
 
-def test_a_project_is_imported_whole(terminal: Terminal, project: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["0.17.2", "0.18.2", "1.4.5"])
+def test_a_project_is_imported_whole(
+    strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path, version: str
+) -> None:
+    strict.update(version)
     told = said(terminal.run("import", project, str(tmp_path / "copy")))
 
     assert files_in(tmp_path / "copy") == {

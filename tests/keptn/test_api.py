@@ -86,6 +86,36 @@ async def test_a_404_that_is_not_keptns_own_says_nothing(
     assert not await asked(api, ask)
 
 
+@pytest.mark.parametrize(
+    ("home", "escaped"),
+    [
+        (home, escaped)
+        for home in ("resource-service", "configuration-service")
+        for escaped in ("job%2Fa+b", "job%252Fa%2Bb")
+    ],
+)
+async def test_the_way_to_files_is_found_out_and_remembered(
+    api: KeptnApi, home: str, escaped: str
+) -> None:
+    paths: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path.decode())
+        if paths[-1].endswith(f"/{home}/v1/project/p/stage/s/service/svc/resource/{escaped}"):
+            return httpx.Response(200, json={"resourceContent": ""})
+        if paths[-1].endswith(f"/{home}/v1/project/p/stage/s/service/svc/resource/none"):
+            return httpx.Response(404, json={"code": 404, "message": "Resource not found"})
+        said = {"code": 404, "message": f"path {paths[-1]} was not found"}
+        return httpx.Response(404, json=said)
+
+    respx.get(url__startswith=BASE).mock(side_effect=answer)
+    assert await api.read(EVENT, "job/a b", "service", "")
+    paths.clear()
+    assert await api.read(EVENT, "job/a b", "service", "")
+    assert await api.read(EVENT, "none", "service", "") is None
+    assert len(paths) == 2
+
+
 @pytest.mark.parametrize("content", [5, ["a"], "*", "YQ", "YQ=", {}])
 async def test_content_that_is_no_base64_is_asked_for_again(api: KeptnApi, content: Any) -> None:
     respx.get(f"{LISTING}/a").respond(json={"resourceContent": content})

@@ -207,7 +207,10 @@ ROWS: list[Row] = [
     ("project", "DELETE", _PROJECT + "/{project}", delete),
     ("project", "POST", _PROJECT + "/{project}/service", create_service),
     ("project", "DELETE", _PROJECT + "/{project}/service/{service}", delete_service),
-    ("resource", "POST", "/resource-service/v1/project/{project}/{rest:path}", write),
+    *(
+        ("resource", "POST", f"/{home}/v1/project/{{project}}/{{rest:path}}", write)
+        for home in ("resource-service", "configuration-service")
+    ),
     (
         "project",
         "POST",

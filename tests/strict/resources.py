@@ -21,6 +21,9 @@ Place = tuple[str, str, str, str]
 Version = tuple[int, bytes | None]
 """The number of a commit, and what it made of the file; None deletes it."""
 
+NO_ROUTE = "404 page not found"
+"""The router's word, not the service's."""
+
 _PATH = re.compile("/project/([^/]+)(?:/stage/([^/]+)(?:/service/([^/]+))?)?/resource(?:/([^/]+))?")
 
 
@@ -58,9 +61,10 @@ class Resources:
 
     def level(self, raw_path: str) -> dict[str, str]:
         """The level whose list of resources this path names."""
-        found = _PATH.fullmatch(raw_path.partition("/resource-service/v1")[2])
+        merged = re.sub("/+", "/", raw_path)  # by nginx, and by Go
+        found = _PATH.fullmatch(merged.partition("-service/v1")[2])
         if found is None or found[4] is not None:
-            raise Refused(404, "404 page not found")
+            raise Refused(404, NO_ROUTE)
         names = [unquote(part or "") for part in found.groups()[:3]]
         self._require(*names)
         return dict(zip(("project", "stage", "service"), names, strict=True))
@@ -73,7 +77,7 @@ class Resources:
         """GET of one resource or of a list; `raw_path` is still escaped: `a/b` is no route."""
         found = _PATH.fullmatch(raw_path)
         if found is None:
-            raise Refused(404, "404 page not found")
+            raise Refused(404, NO_ROUTE)
         project, stage, service = (unquote(part or "") for part in found.groups()[:3])
         self._require(project, stage, service)
         if found[4] is None:
@@ -109,7 +113,7 @@ class Resources:
         page, following = paged(names, query, number(query, "pageSize", 20))
         metadata = {"upstreamURL": "", "version": self.head(scope[0])}
         return {
-            "resources": [{"resourceURI": name, "metadata": metadata} for name in page],
+            "resources": [{"resourceURI": f"/{name}", "metadata": metadata} for name in page],
             "nextPageKey": str(following),
             "totalCount": len(names),
         }

@@ -5,22 +5,27 @@ Every one goes the same way: token, answer, fault; what the answers mean is deci
 
 import asyncio
 import json
+import re
+import string
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from tests.strict import lookups, projects, validation
 from tests.strict.controlplane import Keptn
 from tests.strict.faults import Answer, Exchange, error
+from tests.strict.resources import NO_ROUTE
 from tests.strict.validation import Event, Refused
 
 Handler = Callable[[Keptn, Request, bytes], Answer]
 Row = tuple[str, str, str, Handler]
 Read = Callable[[Keptn, Request], Any]
+_UNTOUCHED = "".join(set(string.punctuation) - {*"%?#"})
 
 
 class Guard:
@@ -84,8 +89,8 @@ def _route(
         try:
             answer = handler(keptn, request, body)
         except Refused as refused:
-            answer = Answer(error(refused.status, refused.message))
-        rule = keptn.faults.rule_for(_exchange(name, request, body))
+            answer = Answer(_refusal(refused))
+        rule = keptn.faults.rule_for(_exchange(name, routed(keptn, request), request, body))
         reply = await keptn.faults.settle(rule, answer)
         if reply is None:
             request.state.wire.transport.close()
@@ -190,7 +195,7 @@ def sequence_states(keptn: Keptn, request: Request) -> dict[str, Any]:
 
 def resource(keptn: Keptn, request: Request) -> dict[str, Any]:
     """A file, or a list; §3.3: with a commit, a project's file is read from a stage's branch."""
-    path = _raw(request).partition("-service/v1")[2]
+    path = routed(keptn, request).partition("-service/v1")[2]
     commit = request.query_params.get("gitCommitID", "")
     if commit and "/stage/" not in path:
         keptn.object_to("commit_on_project_level", {}, path)
@@ -213,12 +218,19 @@ def _is_missing(keptn: Keptn, path: str, *, through_gateway: bool) -> bool:
 
 
 def _no_such_path(path: str, *, through_gateway: bool) -> Response:
-    """In words that are not Keptn's: the controller's router's, nginx's, and no word at all."""
+    """In words that are not Keptn's: the controller's router's, the API's, and no word at all."""
     if path == _EXECUTIONS:
-        return PlainTextResponse("404 page not found", 404)
-    if through_gateway:
-        return HTMLResponse("<html><body><center><h1>404 Not Found</h1></center>", 404)
+        return PlainTextResponse(NO_ROUTE, 404)
+    if through_gateway:  # whatever it knows nothing of, nginx hands to the API
+        return error(404, f"path {path} was not found")
     return Response(status_code=500)
+
+
+def _refusal(refused: Refused) -> Response:
+    """What gin has no route for, it says in plain text."""
+    if refused.message == NO_ROUTE:
+        return PlainTextResponse(NO_ROUTE, 404)
+    return error(refused.status, refused.message)
 
 
 _EXECUTIONS = "/controlPlane/v1/sequence-execution"
@@ -250,16 +262,35 @@ def _read(read: Read, keptn: Keptn, request: Request, body: bytes) -> Answer:
     return Answer(JSONResponse(read(keptn, request)))
 
 
-def _exchange(name: str, request: Request, body: bytes) -> Exchange:
+def _exchange(name: str, path: str, request: Request, body: bytes) -> Exchange:
     event = _loosely(body)
     named = {**request.query_params, **request.path_params}
     data = event.get("data")
     project = (data if isinstance(data, dict) else named).get("project")
-    return Exchange(name, _kind(event), str(project or ""), _raw(request))
+    return Exchange(name, _kind(event), str(project or ""), path)
 
 
 def _kind(event: Event) -> str:
     return str(event.get("type")).rpartition(".")[2]
+
+
+def routed(keptn: Keptn, request: Request) -> str:
+    """§3.3: the path as the router of resource-service sees it, escaped or not.
+
+    The gateway's nginx decodes a path, merges slashes, and escapes anew what it must; Go keeps the
+    escaped form only if it is not the one that it would have written itself.
+    """
+    raw = _raw(request)
+    if keptn.options.remote and (parts := raw.rpartition("/resource/"))[0]:
+        raw = f"/api{parts[0]}/resource/{quote_plus(_as_go(parts[2]))}"
+    if raw.startswith("/api/"):
+        raw = quote(re.sub("/+", "/", unquote(raw)), safe=_UNTOUCHED)
+    return _as_go(raw)
+
+
+def _as_go(raw: str) -> str:
+    path = unquote(raw)
+    return path if quote(path, safe="$&+,/:;=@") == raw else raw
 
 
 def _raw(request: Request) -> str:

@@ -118,9 +118,9 @@ def test_resources_are_read_by_level_and_commit(keptn: StrictKeptn) -> None:
 
 def test_resources_of_a_level_are_listed_in_pages_as_they_are_now(keptn: StrictKeptn) -> None:
     old = keptn.resource(b"\0\xff", "p", "s", uri="one")
-    names = [f"dir/{number:02}" for number in range(30)]
+    names = [f"/dir/{number:02}" for number in range(30)]
     for name in names:
-        keptn.resource("", "p", "s", uri=name)
+        keptn.resource("", "p", "s", uri=name.lstrip("/"))
     keptn.resource(None, "p", "s", uri="one")
     keptn.resource("", "p", "other", uri="hidden")
     path = CONFIG.partition("/job")[0]
@@ -132,6 +132,21 @@ def test_resources_of_a_level_are_listed_in_pages_as_they_are_now(keptn: StrictK
     assert second["nextPageKey"] == "0"
     content = keptn.http.get(f"{path}/one", params={"gitCommitID": old}).json()["resourceContent"]
     assert base64.b64decode(content) == b"\0\xff"
+
+
+@pytest.mark.parametrize(
+    ("way", "escapes", "status"),
+    [("", 0, 404), ("", 1, 200), ("", 2, 200), ("/api", 1, 404), ("/api", 2, 200)],
+)
+def test_a_gateway_undoes_one_escape_and_a_sidecar_none(
+    keptn: StrictKeptn, way: str, escapes: int, status: int
+) -> None:
+    keptn.resource("text", "p", "s")
+    name = ("job/config.yaml", "job%2Fconfig.yaml", "job%252Fconfig.yaml")[escapes]
+    path = f"{way}{CONFIG.rpartition('/')[0]}/{name}"
+    reply = keptn.http.get(path, headers={"x-token": keptn.token})
+    assert reply.status_code == status
+    assert status == 200 or reply.text == "404 page not found"
 
 
 def test_a_trigger_is_pushed_as_a_distributor_would(keptn: StrictKeptn, door: Door) -> None:
@@ -201,6 +216,9 @@ def test_a_control_call_says_what_is_wrong_with_it(keptn: StrictKeptn) -> None:
 
 def test_a_remote_sidecar_passes_on_what_the_gateway_says() -> None:
     with StrictKeptn(remote=True) as keptn:
+        keptn.resource("text", "p", "s")
+        for name in (CONFIG, CONFIG.replace("%2F", "%252F")):
+            assert keptn.http.get(name).status_code == 200
         one = Round(keptn)
         event = one.event("started")
         assert keptn.http.post("/event", json=event).status_code == 200
