@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.clock import Clock
 from app.errors import Temporary
@@ -54,7 +55,7 @@ def listed_by(*names: str, size: int = 0, least: int = 0, most: int = 2**31) -> 
     """A dependency that reads a list's query: texts by Keptn's names, page size and offset."""
     texts = dict.fromkeys(names, (str, ""))
     page_size = (int, Field(size, ge=least, le=most))
-    offset = (int, Field(0, ge=0, le=2**31))
+    offset = (Annotated[int, BeforeValidator(lambda key: key or 0)], Field(0, ge=0, le=2**31))
     model = create_model("Query", **texts, pageSize=page_size, nextPageKey=offset)  # type: ignore[call-overload]
 
     def read(query: Annotated[model, Query()]) -> Listing:
@@ -83,6 +84,7 @@ def build(parts: Iterable[Callable[[APIRouter], None]], token: str, clock: Clock
     """The whole application; it answers a loopback Host only, and with the token only."""
     local = [Depends(_loopback_only)]
     app = FastAPI(title="Embedded Keptn", docs_url=None, redoc_url=None, dependencies=local)
+    app.add_middleware(_gateway)
     for failure in (Refused, Temporary, HTTPException, RequestValidationError):
         app.add_exception_handler(failure, _explain)
     app.get("/health")(lambda: {"status": "OK"})
@@ -113,6 +115,21 @@ class _Answer(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return super().render({} if content is None else content)
+
+
+def _gateway(app: ASGIApp) -> ASGIApp:
+    """Take paths as Keptn's gateway does: slashes are merged, and files had another home once."""
+
+    def meant(path: str) -> str:
+        return re.sub("/+", "/", path).replace("/configuration-service/", "/resource-service/", 1)
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            raw = meant(scope["raw_path"].decode("latin-1")).encode("latin-1")
+            scope["path"], scope["raw_path"] = meant(scope["path"]), raw
+        await app(scope, receive, send)
+
+    return call
 
 
 class _Guard:

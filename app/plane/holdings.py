@@ -3,9 +3,8 @@
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
@@ -21,7 +20,14 @@ _STAGE = _PROJECT + "/stage/{stage}"
 _RESOURCES = "/api/resource-service/v1/project/{project}"
 _LEVELS = ("", "/stage/{stage}", "/stage/{stage}/service/{service}")
 Commit = Annotated[str, Query(alias="gitCommitID")]
-Base64 = Annotated[bytes, AfterValidator(partial(base64.b64decode, validate=True))]
+
+
+def _decoded(text: bytes) -> bytes:
+    """What base64 says; as in Go, it may be broken into lines."""
+    return base64.b64decode(b"".join(text.split()), validate=True)
+
+
+Base64 = Annotated[bytes, AfterValidator(_decoded)]
 Names = Annotated[Listing, listed_by(size=20)]
 
 
@@ -39,10 +45,10 @@ class Service(BaseModel):
 
 
 class Content(BaseModel):
-    """A resource's content, and its name where the path has none."""
+    """A resource's content, none for an empty one, and its name where the path has none."""
 
     uri: str = Field("", alias="resourceURI")
-    content: Base64 = Field(alias="resourceContent")
+    content: Base64 = Field(b"", alias="resourceContent")
 
 
 class Contents(BaseModel):
@@ -61,9 +67,14 @@ class Place:
 
 
 def _escaped(request: Request, uri: str) -> str:  # noqa: ARG001 - declared for the description
-    """A resource's name from the raw path: servers decode %2F, which here is part of a name."""
+    """A resource's name from the raw path: servers decode %2F, which here is part of a name.
+
+    As in Keptn, whose gateway, or router, has undone the first of two escapes.
+    """
     path: bytes = request.scope["raw_path"]
-    return path.decode("latin-1").rpartition("/resource/")[2]
+    name = path.decode("latin-1").rpartition("/resource/")[2]
+    once = unquote(name)
+    return once if quote(once, safe="$&+,/:;=@") == name else name
 
 
 At = Annotated[Place, Depends()]
@@ -141,7 +152,7 @@ class Holdings:
     def listed(self, at: At, listing: Names) -> Document:
         """The names of a level's resources as they are now, whatever version is asked for."""
         names = self.projects.get(at.project).listed(at.stage, at.service)
-        return _page("resources", ({"resourceURI": name} for name in names), listing)
+        return _page("resources", ({"resourceURI": f"/{name}"} for name in names), listing)
 
     def write_all(self, at: At, body: Posted) -> Document:
         """Make or overwrite resources."""

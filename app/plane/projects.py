@@ -17,6 +17,7 @@ from app.plane.store import Document, Store
 from app.plane.validation import Refused
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,198}[a-z0-9])?")
+_SERVICE = re.compile(r"(?!\.)[^/><|:&\0]{1,200}")
 
 
 class Projects:
@@ -59,7 +60,8 @@ class Projects:
         Raises:
             Refused: 400 for its name or shipyard, 409 when it is there.
         """
-        _check(name)
+        if not _NAME.fullmatch(name):
+            raise Refused(400, f"{name[:40]!r} is no name: use a to z, 0 to 9, -, a letter first")
         parse(shipyard.decode(errors="replace"))
         if name in self.names():
             raise Refused(409, "Project already exists")
@@ -106,19 +108,10 @@ class Projects:
         Raises:
             Refused: 400 for its name, 404 for the project, 409 when a stage has it.
         """
-        _check(service)
+        if not _SERVICE.fullmatch(service):
+            raise Refused(400, f"{service[:40]!r} is no name: no dot first, and no / > < | : &")
         found = self.get(project)
         if found.stages_of(service):
             raise Refused(409, "Service already exists")
         for stage in found.last_shipyard.stages:
             found.know(stage.name, service)
-
-
-def _check(name: str) -> None:
-    """Let only names pass that Keptn's own rule allows.
-
-    Raises:
-        Refused: 400 for any other.
-    """
-    if not _NAME.fullmatch(name):
-        raise Refused(400, f"{name[:40]!r} is no name: use a to z, 0 to 9, -, a letter first")

@@ -7,6 +7,7 @@ On each level a file `jobconfig.yaml` also stands for the resource `job/config.y
 
 import json
 import os
+import posixpath
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -144,7 +145,8 @@ class Resources:
         """
         self._level(stage, service)
         prefix = f"services/{service}/" if service else ""
-        names = [prefix + name for name in (_checked(uri), _ALIASES.get(uri, uri))]
+        plain = _checked(uri)
+        names = [prefix + name for name in (plain, _ALIASES.get(plain, plain))]
         version = commit or (self.snapshot(stage) if stage else "")
         for name in names:
             content = self._at(version, name) if version else self._content(self.folder, name)
@@ -246,9 +248,10 @@ def _digest(content: bytes) -> str:
 
 
 def _checked(uri: str) -> str:
+    """The name as a path below a level's folder: `/a`, `./a` and `a` are the same."""
     if ".." in uri or "~" in uri:
         raise Refused(400, _BAD_NAME)
-    return uri
+    return posixpath.normpath(uri.lstrip("/"))
 
 
 def _replace(path: Path, content: bytes | None) -> None:

@@ -17,6 +17,9 @@ from app.plane.store import OPEN, Document, Listing, Store
 from app.plane.validation import Refused
 
 _TIMES = ("fromTime", "beforeTime")
+_NO_TIME = "0001-01-01T00:00:00Z"
+"""Go's, of what was never set."""
+
 _ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?")
 _SENT = "phase NOT IN ('scheduled', 'held')"
 _VERSIONS = {"keptnversion": "1.4.5", "shipyardversion": "0.2.0", "bridgeversion": ""}
@@ -57,7 +60,8 @@ class Routes:
 
     def add_to(self, router: APIRouter) -> None:
         """Give each its path."""
-        router.post("/api/v1/auth")(lambda: None)
+        for way in (router.get, router.post):
+            way("/api/v1/auth")(lambda: None)
         router.get("/api/v1/metadata")(lambda: _METADATA)
         event = json_body(validation.PostedEvent)
         router.post("/api/v1/event", openapi_extra=event)(self.post_event)
@@ -118,7 +122,8 @@ class Routes:
         now = timestamp(self.clock.now())
         with self.store.transaction():
             for entry in parsed(body, Log).logs:
-                self.store.put("logs", {**entry, "time": entry.get("time") or now})
+                timed = str(entry.get("time") or _NO_TIME) > _NO_TIME
+                self.store.put("logs", entry if timed else {**entry, "time": now})
 
     def logs(self, listing: Logs) -> Document:
         """Log entries of the integrations."""

@@ -7,8 +7,9 @@ import copy
 from functools import reduce
 from typing import Any
 
+from app.events import grammar
 from app.plane.shipyard import Sequence
-from app.plane.store import RUN_STATES, Document
+from app.plane.store import ENDED_STATES, RUN_STATES, Document
 from app.plane.validation import EventData
 
 
@@ -135,8 +136,11 @@ def view(run: list[Document], events: list[Document]) -> Document:
     """The run as Keptn's sequence API shows it, from its executions and events, newest first."""
     first = min(reversed(run), key=lambda execution: str(execution["triggeredAt"]))
     stages: dict[str, list[Document]] = {}
+    told: dict[str, list[Document]] = {}
     for execution in reversed(run):
         stages.setdefault(execution["scope"]["stage"], []).append(execution)
+    for event in events:
+        told.setdefault(str(event["data"].get("stage")), []).append(event)
     return {
         "name": first["sequence"]["name"],
         "project": first["scope"]["project"],
@@ -145,18 +149,27 @@ def view(run: list[Document], events: list[Document]) -> Document:
         "shkeptncontext": first["scope"]["keptnContext"],
         "state": state_of(run),
         "stages": [
-            {"name": name, "state": state_of(there), **_latest(name, events)}
+            {"name": name, **_stage(state_of(there), told.get(name, []))}
             for name, there in stages.items()
         ],
     }
 
 
-def _latest(stage: str, events: list[Document]) -> Document:
-    """The latest event of a stage, and the latest that tells of a failure."""
-    there = [event for event in events if event["data"].get("stage") == stage]
-    failed = [event for event in there if event["data"].get("result") == "fail"]
-    found = {"latestEvent": there, "latestFailedEvent": failed}
-    return {
+def _stage(state: str, events: list[Document]) -> Document:
+    """A stage's state in Keptn's words for it, its latest event, and the latest of a failure.
+
+    While it is at work it counts as triggered, and at its end it has the status of the sequence.
+    """
+    failed = [
+        event
+        for event in events
+        if event["data"].get("result") == "fail" or event["data"].get("status") == "errored"
+    ]
+    ends = [one for one in events if (grammar.sequence_event(one["type"]) or "?")[-1] == "finished"]
+    words = dict.fromkeys(("started", "waitingForApproval"), "triggered")
+    words |= dict.fromkeys(ENDED_STATES, ends[0]["data"]["status"] if ends else state)
+    found = {"latestEvent": events, "latestFailedEvent": failed}
+    return {"state": words.get(state, state)} | {
         title: {key: events[0][key] for key in ("type", "id", "time")}
         for title, events in found.items()
         if events

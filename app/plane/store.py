@@ -53,7 +53,8 @@ CREATE TABLE IF NOT EXISTS snapshots (version PRIMARY KEY, digests TEXT);
 CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, content BLOB);
 """
 OPEN_STATES = ("started", "waitingForApproval", "waiting", "paused")
-RUN_STATES = (*OPEN_STATES, "timedOut", "aborted", "finished")
+ENDED_STATES = ("timedOut", "aborted", "finished")
+RUN_STATES = (*OPEN_STATES, *ENDED_STATES)
 """Of its executions' states a run shows the first of these."""
 
 _RUN_STATE = " ".join(f"WHEN max(status = '{word}') THEN '{word}'" for word in RUN_STATES)

@@ -167,10 +167,24 @@ async def test_a_run_shows_its_stages_and_their_latest_events(keptn: Client) -> 
     (state,) = (await keptn.get(path, keptnContext=context, pageSize=1))["states"]
     assert (state["name"], state["service"], state["state"]) == ("delivery", "basket", "started")
     (stage,) = state["stages"]
+    assert (stage["name"], stage["state"]) == ("dev", "triggered")
     assert stage["latestEvent"]["type"] == "sh.keptn.event.rollback.triggered"
     assert stage["latestFailedEvent"]["type"] == "sh.keptn.event.rollback.triggered"
     assert (await keptn.get(path, state="finished"))["states"] == []
     assert (await keptn.get("/api/controlPlane/v1/sequence/other"))["states"] == []
+
+
+@pytest.mark.parametrize("status", ["succeeded", "errored", "unknown"])
+async def test_a_stage_that_ended_has_the_status_of_its_sequence(
+    keptn: Client, status: str
+) -> None:
+    context = await keptn.trigger("dev.evaluation")
+    await keptn.do("evaluation", status=status)
+    path = "/api/controlPlane/v1/sequence/bookshop"
+    (state,) = (await keptn.get(path, keptnContext=context))["states"]
+    (stage,) = state["stages"]
+    assert (state["state"], stage["state"]) == ("finished", status)
+    assert ("latestFailedEvent" in stage) == (status != "succeeded")
 
 
 async def test_the_log_keeps_what_integrations_tell(keptn: Client) -> None:

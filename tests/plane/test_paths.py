@@ -18,6 +18,7 @@ from tests.plane.keptn import TOKEN, Client, VirtualClock, client_of, settings
 SHORT = {
     "cp": "/api/controlPlane/v1",
     "rs": "/api/resource-service/v1/project/shop",
+    "cs": "/api/configuration-service/v1/project/shop",
     "md": "/api/mongodb-datastore",
     "v1": "/api/v1",
 }
@@ -52,6 +53,7 @@ projects come in pages
     {MADE}
     GET cp/project?pageSize=1 -> 200 {{"nextPageKey": "1", "totalCount": 2}}
     GET cp/project?pageSize=1&nextPageKey=1 -> 200 {{"nextPageKey": "0", "totalCount": 2}}
+    GET cp/project?pageSize=1&nextPageKey= -> 200 {{"nextPageKey": "1", "totalCount": 2}}
 a changed shipyard changes the stages
     {MADE}
     PUT rs/resource/shipyard.yaml {{"resourceContent": "$BASE64(apiVersion: spec.keptn.sh/0.2.4
@@ -79,7 +81,9 @@ a service is made in every stage
     GET cp/project/shop/stage/dev/service/cart -> 200 {{"serviceName": "cart"}}
     GET cp/project/shop/stage/prod/service -> 200 {{"totalCount": 1, "nextPageKey": "0"}}
     POST cp/project/shop/service {{"serviceName": "cart"}} -> 409
-    POST cp/project/shop/service {{"serviceName": "Cart"}} -> 400
+    POST cp/project/shop/service {{"serviceName": "Carts_DB"}} -> 200
+    POST cp/project/shop/service {{"serviceName": "a/b"}} -> 400
+    POST cp/project/shop/service {{"serviceName": ".."}} -> 400
     POST cp/project/none/service {{"serviceName": "cart"}} -> 404
 a service is deleted with its files
     {MADE}
@@ -107,10 +111,14 @@ log entries are kept
     POST cp/log {"logs": [{"integrationid": "i", "message": "m", "task": "t"}]} -> 200
     GET cp/log?integrationId=i -> 200 {"totalCount": 1}
     GET cp/log?fromTime=2001-01-01 -> 400
+the time that Go never set is the present
+    POST cp/log {"logs": [{"integrationid": "i", "time": "0001-01-01T00:00:00Z"}]} -> 200
+    GET cp/log?fromTime=2001-01-01T00:00:00.000Z -> 200 {"totalCount": 1}
 metadata tell the version
     GET v1/metadata -> 200 {"keptnversion": "1.4.5", "shipyardversion": "0.2.0"}
 the token can be tried
     POST v1/auth -> 200
+    GET v1/auth -> 200
 """
 
 UNIFORM = f"""
@@ -187,10 +195,24 @@ a name stays inside its level, in plain sight
     PUT rs/stage/dev/resource/a%2Fb {{"resourceContent": ""}} -> 200
     PUT rs/stage/dev/resource/a {{"resourceContent": ""}} -> 400
     DELETE rs/stage/dev/resource/a -> 400
-    GET rs/stage/dev/resource -> 200 {{"resources": [{{"resourceURI": "a/b"}}]}}
+    GET rs/stage/dev/resource -> 200 {{"resources": [{{"resourceURI": "/a/b"}}]}}
     PUT rs/resource/shipyard.yaml%2Fx {{"resourceContent": ""}} -> 400
-    PUT rs/resource/%2Fetc%2Fpasswd {{"resourceContent": ""}} -> 400
+    PUT rs/stage/dev/resource/%2Fetc%2Fpasswd {{"resourceContent": "$BASE64(mine)"}} -> 200
+    GET rs/stage/dev/resource/etc%2Fpasswd -> 200 {{"resourceContent": "$BASE64(mine)"}}
+    POST rs/stage/dev/resource {{"resources": [{{"resourceURI": "./empty"}}]}} -> 201
+    GET rs/stage/dev/resource/empty -> 200 {{"resourceContent": ""}}
     POST rs/resource {{"resources": [{{"resourceContent": ""}}]}} -> 400
+a name is escaped once, or twice for a gateway
+    {MADE}
+    PUT rs/stage/dev/resource/a%252Fb {{"resourceContent": "$BASE64(two)"}} -> 200
+    GET rs/stage/dev/resource/a%2Fb -> 200 {{"resourceContent": "$BASE64(two)"}}
+    GET rs/stage/dev/resource/a%252Fb -> 200 {{"resourceURI": "a%2Fb"}}
+    PUT rs/stage/dev/resource/50%2525 {{"resourceContent": "$BASE64(percent)"}} -> 200
+    GET rs/stage/dev/resource/50%25 -> 200 {{"resourceContent": "$BASE64(percent)"}}
+slashes are merged, and an older home of the files leads there
+    {MADE}
+    POST rs//resource {{"resources": [{{"resourceURI": "x", "resourceContent": ""}}]}} -> 201
+    GET cs/resource/x -> 200
 contents are base64
     {MADE}
     PUT rs/resource/x {{"resourceContent": "%%%"}} -> 400
@@ -203,7 +225,7 @@ lists come in pages, without contents
     PUT rs/stage/dev/resource/a {{"resourceContent": ""}} -> 200
     PUT rs/stage/dev/resource/b {{"resourceContent": ""}} -> 200
     GET rs/stage/dev/resource?pageSize=1 -> 200 {{"totalCount": 2, "nextPageKey": "1"}}
-    GET rs/stage/dev/resource?nextPageKey=1 -> 200 {{"resources": [{{"resourceURI": "b"}}]}}
+    GET rs/stage/dev/resource?nextPageKey=1 -> 200 {{"resources": [{{"resourceURI": "/b"}}]}}
 an unknown commit is 500
     {MADE}
     GET rs/stage/dev/resource/a?gitCommitID=none -> 500
