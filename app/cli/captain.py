@@ -16,8 +16,10 @@ import yaml
 from app.cli import layout, moving, remote, triggering
 from app.cli.remote import CONTROL, EVENTS, PROJECTS, Remote, path
 from app.cli.words import Words
+from app.clock import Clock
 from app.errors import Permanent
 from app.events.build import timestamp
+from app.events.grammar import PREFIX
 
 _RUN = "--project --service [--labels] [--json]"
 _STATES = ("abort", "pause", "resume")
@@ -32,7 +34,8 @@ def auth(endpoint: str, api_token: str, *, forget: bool) -> str:
     """Remember a live Keptn for these commands; without flags, try the one that they ask."""
     if forget:
         return remote.forget()
-    endpoint = re.sub("^(https?://[^/]+)$", r"\1/api", endpoint.rstrip("/"))  # as `keptn` does
+    endpoint = re.sub("^(?=.)(?!https?://)", "http://", endpoint.rstrip("/"))  # as `keptn` does
+    endpoint = re.sub("^(https?://[^/]+)$", r"\1/api", endpoint)
     place = remote.Place(endpoint, api_token) if endpoint else remote.chosen()
     with remote.asking(lambda: place) as keptn:
         keptn.ask("POST", "v1/auth")
@@ -93,7 +96,7 @@ def add_resource(keptn: Remote, resource: Path, uri: str, *, all_stages: bool, *
 def get_project(keptn: Remote, name: str, output: str) -> str:
     """Show all projects, or the one of this NAME."""
     columns = {"NAME": "projectName", "CREATION DATE": BORN, "SHIPYARD VERSION": "shipyardVersion"}
-    return _listing(keptn.views(name), columns, output)
+    return _listing(keptn.views(name), columns, output, name)
 
 
 @_word("get stage [NAME] --project [--output]")
@@ -101,7 +104,7 @@ def get_stage(keptn: Remote, name: str, project: str, output: str) -> str:
     """Show all stages of a project, or the one of this NAME."""
     stages = [one for view in keptn.views(project) for one in view["stages"]]
     found = [one for one in stages if name in ("", one["stageName"])]
-    return _listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output)
+    return _listing(found, {"NAME": "stageName", "CREATION DATE": BORN}, output, name)
 
 
 @_word("get service [NAME] [--project] [--output]")
@@ -115,7 +118,7 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
         for one in stage["services"]
         if name in ("", one["serviceName"])
     ]
-    return _listing(found, columns, output)
+    return _listing(found, columns, output, name)
 
 
 @_word(
@@ -123,7 +126,8 @@ def get_service(keptn: Remote, name: str, project: str, output: str) -> str:
     " [--page-size] [--num-of-pages] [--output]"
 )
 def get_event(keptn: Remote, output: str, num_of_pages: int, **query: str) -> str:
-    """Show the events of a type, or all, the newest first."""
+    """Show the events of a type such as approval.triggered, or all, the newest first."""
+    query["type"] = re.sub(r"^(?=.)(?!sh\.keptn\.)", f"{PREFIX}.", query["type"])
     query |= {"keptnContext": query.pop("keptn_context"), "pageSize": query.pop("page_size")}
     found = keptn.events(num_of_pages, **query)
     one_or_all = found[0] if len(found) == 1 else found
@@ -131,14 +135,14 @@ def get_event(keptn: Remote, output: str, num_of_pages: int, **query: str) -> st
 
 
 @_word(f"trigger sequence NAME {_RUN} --stage [--data]")
-def sequence(keptn: Remote, data: tuple[str, ...], *, as_json: bool, **at: str) -> str:
+def sequence(keptn: Remote, data: tuple[str, ...], *, as_json: bool, **at: Any) -> str:
     """Trigger the sequence NAME."""
     return _told(triggering.trigger(keptn, triggering.unfold(data), **at), as_json=as_json)
 
 
 @_word(f"trigger delivery {_RUN} [--stage] --image [--values] [--sequence]")
 def delivery(
-    keptn: Remote, image: str, values: tuple[str, ...], *, as_json: bool, **at: str
+    keptn: Remote, image: str, values: tuple[str, ...], *, as_json: bool, **at: Any
 ) -> str:
     """Trigger the delivery of an image, in the first stage unless --stage names another."""
     at["stage"] = at["stage"] or keptn.stages(at["project"])[0]
@@ -148,9 +152,9 @@ def delivery(
 
 
 @_word(f"trigger evaluation {_RUN} --stage [--timeframe] [--start] [--end]")
-def evaluation(keptn: Remote, *, as_json: bool, **given: str) -> str:
+def evaluation(keptn: Remote, *, as_json: bool, **given: Any) -> str:
     """Trigger the evaluation of a time; without flags, of the last five minutes."""
-    return _told(triggering.evaluate(keptn, **given), as_json=as_json)
+    return _told(triggering.evaluate(keptn, Clock().now(), **given), as_json=as_json)
 
 
 @_word("send event --file")
@@ -186,14 +190,14 @@ def _told(context: str, *, as_json: bool = False) -> str:
     return json.dumps({"keptnContext": context}) if as_json else f"ID of Keptn context: {context}"
 
 
-def _listing(found: list[dict[str, Any]], columns: dict[str, str], output: str) -> str:
+def _listing(found: list[dict[str, Any]], columns: dict[str, str], output: str, name: str) -> str:
     """A table with these columns, each by its heading; with an `output`, all documents instead.
 
     Raises:
         Permanent: there is nothing to show.
     """
     if not found:
-        raise Permanent(f"no {columns['NAME'].removesuffix('Name')} found")
+        raise Permanent(f"there is no {columns['NAME'].removesuffix('Name')} {name}".rstrip())
     if output:
         return "\n".join(_document(one, output) for one in found)
     rows = [[*columns], *([_cell(one, key) for key in columns.values()] for one in found)]

@@ -26,8 +26,8 @@ def read(keptn: Remote, project: str) -> Found:
     """
     levels = keptn.levels(project)
     found = {level: dict(keptn.files(level, partial(_own, level, levels))) for level in levels}
-    if SHIPYARD not in found.get((project,), {}):
-        raise Permanent(f"no project {project} with a {SHIPYARD} at {keptn.place.base}")
+    if SHIPYARD not in found[(project,)]:
+        raise Permanent(f"the project {project} at {keptn.place.base} has no {SHIPYARD}")
     return found
 
 

@@ -6,6 +6,7 @@ What is asked for, and how the answer is shown, is the commands' business.
 import asyncio
 import contextlib
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ class Remote(KeptnApi):
     def events(self, pages: int, **query: str) -> list[dict[str, Any]]:
         """What the datastore has, the newest first, on so many pages at most."""
         found, page = list[dict[str, Any]](), "0"
-        for _ in range(pages):
+        for _ in range(pages or sys.maxsize):
             reply = self.ask("GET", "mongodb-datastore/event", **query, nextPageKey=page)
             found += reply.get("events") or ()
             if (page := str(reply.get("nextPageKey") or "0")) == "0":
@@ -76,23 +77,39 @@ class Remote(KeptnApi):
         return found
 
     def views(self, project: str) -> list[dict[str, Any]]:
-        """How all projects look, or one, with stages and services."""
-        found = self.wait(self.projects())
-        return [one for one in found if project in ("", one["projectName"])]
-
-    def stages(self, project: str) -> list[str]:
-        """The names of a project's stages, in the shipyard's order.
+        """How all projects look, or one, with stages and services.
 
         Raises:
             Permanent: there is no such project.
         """
-        found = [stage["stageName"] for view in self.views(project) for stage in view["stages"]]
-        if not found:
-            raise Permanent(f"no project {project} at {self.place.base}")
+        every = self.wait(self.projects())
+        found = [one for one in every if project in ("", one["projectName"])]
+        if project and not found:
+            self.ask("GET", PROJECTS, wants="projects")  # or it is no Keptn at all
+            known = ", ".join(one["projectName"] for one in every) or "none"
+            raise Permanent(f"no project {project} at {self.place.base}; there are: {known}")
         return found
 
+    def stages(self, project: str) -> list[str]:
+        """The names of a project's stages, in the shipyard's order."""
+        return [stage["stageName"] for view in self.views(project) for stage in view["stages"]]
+
+    def require(self, project: str, stage: str, service: str) -> None:
+        """See that there is such a service; our own plane takes any that it does not know yet.
+
+        Raises:
+            Permanent: naming what is not there, and what is.
+        """
+        levels, wanted = self.levels(project), (project, stage, service)
+        for depth in (2,) if self.place.embedded else (2, 3):
+            if wanted[:depth] not in levels:
+                *above, name = wanted[:depth]
+                there = ", ".join(one[-1] for one in levels if [*one[:-1]] == above) or "none"
+                place = f"{_KINDS[depth - 1]} {name} in {'/'.join(above)}"
+                raise Permanent(f"no {place} at {self.place.base}; there are: {there}")
+
     def levels(self, project: str) -> list[Level]:
-        """All levels of a project, from the top; none if there is no such project."""
+        """All levels of a project, from the top."""
         found = list[Level]()
         for view in self.views(project):
             found.append((project,))
@@ -135,12 +152,9 @@ def live() -> Place:
     Raises:
         Permanent: none is known.
     """
-    found, saved = settings.load(), _auth_file()
-    if not found.keptn_api_endpoint and saved.exists():
-        found = settings.load(**json.loads(saved.read_text()))
-    if not found.keptn_api_endpoint:
+    if not (found := _known()):
         raise Permanent("no live Keptn is known: use `firstmate auth`, or set KEPTN_API_ENDPOINT")
-    return Place(found.keptn_api_endpoint, found.api_token())
+    return found
 
 
 def embedded() -> Place:
@@ -160,9 +174,18 @@ def embedded() -> Place:
 
 def chosen() -> Place:
     """The live Keptn, if one is known, else the embedded plane."""
-    with contextlib.suppress(Permanent):
-        return live()
-    return embedded()
+    return _known() or embedded()
+
+
+def _known() -> Place | None:
+    found, saved = settings.load(), _auth_file()
+    if not found.keptn_api_endpoint and saved.exists():
+        try:
+            found = settings.load(**json.loads(saved.read_text()))
+        except (ValueError, TypeError):
+            raise Permanent(f"{saved} is broken: use `firstmate auth` again, or --forget") from None
+    there = found.keptn_api_endpoint
+    return Place(there, found.api_token()) if there else None
 
 
 def save(place: Place) -> None:

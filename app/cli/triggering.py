@@ -6,40 +6,63 @@ from typing import Any
 
 from app.cli.remote import EVENTS, PROJECTS, Remote, path
 from app.errors import Permanent
-from app.events import grammar
+from app.events import build, durations, grammar
 
 SOURCE = "https://github.com/keptn/keptn/cli#configuration-change"
 """What the `keptn` command says of itself; integrations in the wild filter by it."""
 
 
-def trigger(keptn: Remote, data: dict[str, Any], *, name: str, labels: str, **scope: str) -> str:
+def trigger(
+    keptn: Remote, data: dict[str, Any], *, name: str, labels: Iterable[str], **scope: str
+) -> str:
     """Trigger a sequence in a scope of project, stage and service.
 
     Returns:
         The Keptn context of the new run.
+
+    Raises:
+        Permanent: there is no such scope.
     """
+    keptn.require(**scope)
     event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
         "source": SOURCE,
         "type": grammar.of_sequence(scope["stage"], name, "triggered"),
         "datacontenttype": "application/json",
-        "data": {**data, **scope, "labels": dict(pairs([labels], "--labels"))},
+        "data": {**data, **scope, "labels": dict(pairs(labels, "--labels"))},
     }
     return keptn.started(EVENTS, event)
 
 
-def evaluate(
-    keptn: Remote, *, timeframe: str, start: str, end: str, labels: str, **scope: str
-) -> str:
+def evaluate(keptn: Remote, now: float, *, labels: Iterable[str], **given: str) -> str:
     """Trigger an evaluation; our own plane has no call for it, so that it gets the event."""
-    given = {"timeframe": timeframe, "start": start, "end": end}
-    period = {key: text for key, text in given.items() if text} or {"timeframe": "5m"}
+    asked = {key: text for key in ("timeframe", "start", "end") if (text := given.pop(key))}
+    period = _period(now, **asked)
     if keptn.place.embedded:
-        return trigger(keptn, {"evaluation": period}, name="evaluation", labels=labels, **scope)
-    at = ("stage", scope["stage"], "service", scope["service"], "evaluation")
-    call = path(PROJECTS, scope["project"], *at)
-    return keptn.started(call, period | {"labels": dict(pairs([labels], "--labels"))})
+        return trigger(keptn, {"evaluation": period}, name="evaluation", labels=labels, **given)
+    at = ("stage", given["stage"], "service", given["service"], "evaluation")
+    body = (asked or {"timeframe": "5m"}) | {"labels": dict(pairs(labels, "--labels"))}
+    return keptn.started(path(PROJECTS, given["project"], *at), body)
+
+
+def _period(now: float, timeframe: str = "", start: str = "", end: str = "") -> dict[str, str]:
+    """What is looked at, from start to end, as Keptn works it out; by default the last 5 min."""
+    if end and (timeframe or not start):
+        raise Permanent("--end wants a --start, and takes the place of --timeframe")
+    length, since, until = durations.seconds(timeframe or "5m"), _moment(start), _moment(end)
+    if length is None or length <= 0:
+        raise Permanent(f"--timeframe {timeframe}: write a duration such as 5m or 1h30m")
+    begin = since or now - length
+    if (over := until or begin + length) <= begin:
+        raise Permanent("--end is not after --start")
+    return {"start": build.timestamp(begin), "end": build.timestamp(over)}
+
+
+def _moment(text: str) -> float | None:
+    if text and (found := build.seconds(text.removesuffix("Z") + "Z")) is None:
+        raise Permanent(f"{text} is no time in UTC: write 2026-01-31T11:59:59")
+    return found if text else None
 
 
 def pairs(texts: Iterable[str], flag: str) -> list[tuple[str, str]]:

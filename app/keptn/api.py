@@ -176,7 +176,7 @@ class KeptnApi:
     async def _get(self, path: str, **params: str) -> dict[str, Any]:
         said = await self._call("GET", f"{self.endpoint.base}/{path}", **params)
         if (found := json_object(said)) is None:
-            raise Unclear(f"{path}: the reply is no JSON object")
+            raise Unclear(f"{path}: the reply is no JSON object; is this Keptn's API?")
         return found
 
     async def _call(

@@ -65,7 +65,7 @@ class Resources:
         Raises:
             Refused: it is missing or broken.
         """
-        self._last_shipyard = parse(self.text())
+        self._last_shipyard = parse(self.text(), str(self.folder / SHIPYARD))
         return self._last_shipyard
 
     @property

@@ -102,8 +102,8 @@ class Shipyard(_Part):
         ]
 
 
-def parse(text: str) -> Shipyard:
-    """The shipyard in a file's text.
+def parse(text: str, name: str = "shipyard.yaml") -> Shipyard:
+    """The shipyard in a file's text; `name` stands in front of what is wrong.
 
     Raises:
         Refused: with one line that says what is wrong.
@@ -113,6 +113,6 @@ def parse(text: str) -> Shipyard:
         document = yaml.load(text, yaml.CSafeLoader)
         return Shipyard.model_validate_json(json.dumps(document, default=str, allow_nan=False))
     except ValidationError as error:
-        raise Refused(400, f"shipyard.yaml: {first(error.errors())}") from None
+        raise Refused(400, f"{name}: {first(error.errors())}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise Refused(400, f"shipyard.yaml: {' '.join(str(error).split())}") from None
+        raise Refused(400, f"{name}: {' '.join(str(error).split())}") from None

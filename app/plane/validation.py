@@ -149,7 +149,7 @@ def check(event: PostedEvent) -> None:
 
 def first(errors: Sequence[Any]) -> str:
     """The first of pydantic's errors as one line: the place, and what is wrong there."""
-    return f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}"
+    return ": ".join(filter(None, (".".join(map(str, errors[0]["loc"])), errors[0]["msg"])))
 
 
 def keptn_context(given: str) -> str:

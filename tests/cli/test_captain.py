@@ -100,7 +100,8 @@ def test_what_is_not_there_is_an_error(keptn: Keptn, project: str, what: str) ->
 
     done = keptn(*words)
 
-    assert (done.exit_code, done.output) == (1, f"firstmate: no {what} found\n")
+    said = "no project nothing at " if what == "project" else f"there is no {what} nothing\n"
+    assert (done.exit_code, said in done.output) == (1, True)
 
 
 def test_the_git_of_a_new_project_is_told(keptn: Keptn, project: str, tmp_path: Path) -> None:
@@ -187,6 +188,24 @@ def test_a_delivery_goes_to_the_first_stage(keptn: Keptn, project: str) -> None:
     triggered = seen(keptn, context, project)[-1]
     assert triggered["type"] == "sh.keptn.event.dev.delivery.triggered"
     assert triggered["data"]["configurationChange"] == {"values": {"image": "carts:1", "a": "b"}}
+
+
+def test_a_service_that_keptn_does_not_know_is_not_triggered(keptn: Keptn, project: str) -> None:
+    words = ("--project", project, "--stage", "dev", "--service", "none")
+
+    done = keptn("trigger", "sequence", "delivery", *words)
+
+    assert done.exit_code == 1
+    assert f"no service none in {project}/dev at " in done.output
+    assert "there are: hello" in done.output
+
+
+def test_labels_may_be_given_one_by_one(keptn: Keptn, project: str) -> None:
+    words = ("--project", project, "--stage", "dev", "--service", "hello")
+
+    context = context_in(keptn("trigger", "sequence", "x", *words, "-l", "a=b", "--labels=c=d,e=f"))
+
+    assert seen(keptn, context, project)[-1]["data"]["labels"] == {"a": "b", "c": "d", "e": "f"}
 
 
 def test_an_evaluation_is_asked_for(keptn: Keptn, project: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.remote import AUTH_FILE
 from tests.cli.conftest import SCOPE, Terminal, json_of
 
 
@@ -56,16 +57,20 @@ def test_trigger_tells_that_a_real_keptn_cannot_be_reached(tmp_path: Path) -> No
     )
 
     assert done.exit_code == 1
-    assert "127.0.0.1:9 /api/v1/event: no connection (ConnectError)" in done.output
+    assert "127.0.0.1:9 /api/controlPlane/v1/project: no connection (Connect" in done.output
     assert "secret-of-mine" not in done.output
 
 
 @pytest.mark.parametrize(
-    "reply",
-    ["<html>Log in</html>", "[]", '{"status": "OK"}'],
+    ("reply", "said"),
+    [
+        ("<html>Log in</html>", "the reply is no JSON object; is this Keptn's API?"),
+        ("[]", "the reply is no JSON object; is this Keptn's API?"),
+        ('{"status": "OK"}', "answers, but not as Keptn's API: mend the endpoint"),
+    ],
     ids=["a page", "a list", "another object"],
 )
-def test_trigger_tells_that_somebody_else_answers(tmp_path: Path, reply: str) -> None:
+def test_trigger_tells_that_somebody_else_answers(tmp_path: Path, reply: str, said: str) -> None:
     with answering(reply) as url:
         done = Terminal(tmp_path).run(
             *("trigger", "sequence", "x", *SCOPE),
@@ -73,17 +78,15 @@ def test_trigger_tells_that_somebody_else_answers(tmp_path: Path, reply: str) ->
             KEPTN_API_TOKEN="t",
         )
 
-    said = f"{url}/api/v1/event answers, but not as Keptn's API: mend the endpoint"
     assert (done.exit_code, said in done.output) == (1, True)
 
 
 @contextmanager
 def answering(reply: str) -> Iterator[str]:
-    """Somebody who says the same to whatever is posted."""
+    """Somebody who says the same to whatever is asked."""
 
     class Somebody(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+        def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(reply.encode())
@@ -118,9 +121,53 @@ def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Termina
     of_run = ("--project", "botkube", "--keptn-context", context)
     told = terminal.run("get", "event", "sh.keptn.event.production.evaluation.triggered", *of_run)
     assert json.loads(told.output)["data"]["evaluation"] == {
-        "start": "2026-01-31T11:59:59",
-        "timeframe": "5m",
+        "start": "2026-01-31T11:59:59.000Z",
+        "end": "2026-01-31T12:04:59.000Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (("--timeframe", "xx"), "--timeframe xx: write a duration such as 5m or 1h30m"),
+        (("--start", "yesterday"), "yesterday is no time in UTC: write 2026-01-31T11:59:59"),
+        (("--end", "2026-01-31T11:59:59"), "--end wants a --start"),
+        (("--start", "2026-01-31T11:59:59", "--end", "2026-01-31T11:59:59Z"), "is not after"),
+    ],
+)
+def test_an_evaluation_wants_a_time_that_can_be(
+    terminal: Terminal, times: tuple[str, ...], said: str
+) -> None:
+    done = terminal.run("trigger", "evaluation", *SCOPE, *times)
+
+    assert (done.exit_code, said in done.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        (("nope", "production"), "no project nope at http://"),
+        (("botkube", "nope"), "no stage nope in botkube at http://"),
+    ],
+)
+def test_nothing_is_triggered_where_nothing_is(
+    terminal: Terminal, scope: tuple[str, str], said: str
+) -> None:
+    words = ("--project", scope[0], "--stage", scope[1], "--service", "any")
+
+    done = terminal.run("trigger", "sequence", "x", *words)
+
+    assert (done.exit_code, said in done.output) == (1, True)
+    assert "there are: " in done.output
+
+
+def test_a_broken_file_of_auth_is_named(tmp_path: Path) -> None:
+    (tmp_path / AUTH_FILE).write_text("{broken")
+
+    done = Terminal(tmp_path).run("get", "project")
+
+    assert done.exit_code == 1
+    assert f"{AUTH_FILE} is broken: use `firstmate auth` again" in done.output
 
 
 def test_help_lists_our_commands_and_those_of_keptn(terminal: Terminal) -> None:

@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(
 def test_a_project_that_is_not_there_leaves_no_folder(terminal: Terminal, tmp_path: Path) -> None:
     done = terminal.run("import", "nothing", str(tmp_path / "copy"))
 
-    assert (done.exit_code, "no project nothing with a shipyard.yaml" in done.output) == (1, True)
+    assert (done.exit_code, "no project nothing at " in done.output) == (1, True)
     assert not (tmp_path / "copy").exists()
 
 
