@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from tests.captain import config
+from tests.cli.conftest import ROOT
 from tests.conftest import document
 
 SAY = ("sh", "-c")
@@ -48,6 +49,18 @@ def messages(text: str) -> list[dict[str, Any]]:
 def write(folder: Path, *cmd: str, **more: Any) -> Path:
     (folder / "jobconfig.yaml").write_text(config(*cmd, **more))
     return folder
+
+
+@pytest.mark.slow
+def test_the_readmes_first_job_config_is_run_by_the_readmes_command(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (tmp_path / "jobconfig.yaml").write_text(readme.partition("```yaml\n")[2].partition("```")[0])
+    event = readme.partition("echo '")[2].partition("' |")[0]
+
+    done = run(tmp_path, "--event", "-", given=event)
+
+    assert done.exit_code == 0, done.output
+    assert "feature x is off" in done.stderr
 
 
 @pytest.mark.slow
