@@ -88,10 +88,10 @@ class Lifecycle:
             return "duplicate" if run_id is None else "foreign", None
         return "new", run_id
 
-    async def mark(self, name: str, at: float) -> None:
+    async def mark(self, name: str, at: float, *, urgent: bool = True) -> None:
         """Note how far something was read; see `rows.mark`."""
         sql = "INSERT OR REPLACE INTO marks VALUES (?, ?)"
-        await self.ledger.write(lambda db: db.execute(sql, (name, at)).rowcount)
+        await self.ledger.write(lambda db: db.execute(sql, (name, at)).rowcount, urgent=urgent)
 
     async def ignore(self, run: Run, reason: str, *, log: bool = False) -> None:
         """End a run in silence, keeping the reason; `log` also tells it to Keptn's Uniform log."""

@@ -22,6 +22,7 @@ from app.doors.observe import Observer
 from app.doors.poll import Poll
 from app.doors.push import Door
 from app.engines.contract import Engine
+from app.errors import Permanent
 from app.events import build
 from app.keptn.api import Endpoint, KeptnApi
 from app.keptn.channel import KeptnChannel
@@ -58,13 +59,16 @@ class Service:
         self._outbound = Outbound()
         self._broker = broker_for(settings, self._clock)
         data = settings.data_dir
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        guard.require_local_disk(data)
-        self._lock = guard.Lock(data)
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            guard.require_local_disk(data)
+            self._lock = guard.Lock(data)
+        except OSError as error:
+            raise Permanent(f"DATA_DIR {data} cannot be used: {error.strerror}") from None
         self._lock.take(build.timestamp(self._clock.now()))
-        self.door = serving.bind(settings.door_host, settings.port, "the event door")
+        self.door = serving.bind(settings.door_host, settings.port, "the event door (PORT)")
         ops_host = settings.ops_host or ("0.0.0.0" if settings.in_cluster else "127.0.0.1")  # noqa: S104
-        self.ops = serving.bind(ops_host, settings.ops_port, "the operations port")
+        self.ops = serving.bind(ops_host, settings.ops_port, "the second port (OPS_PORT)")
         self.token_file = data / reading.TOKEN_FILE
         self.plane: Plane | None = None
         endpoint = endpoint_for(settings)
@@ -184,8 +188,9 @@ class Service:
         """Why no event can be accepted now; empty when it can."""
         if self.stopping:
             return "stopping"
+        now = self._clock.now()
         try:
-            await self._river.ledger.write(lambda _: None, urgent=False)
+            await self._river.lifecycle.mark("ready", now, urgent=False)
         except LedgerFull as error:
             return str(error)
         return ""
@@ -198,7 +203,7 @@ class Service:
     def _build_plane(self, folder: Path, project: str) -> tuple[Plane, Endpoint]:
         """Our own plane, and how answers go back to it."""
         settings, token = self.settings, serving.token(self.token_file)
-        self._plane_socket = serving.bind("127.0.0.1", settings.plane_port, "the control plane")
+        self._plane_socket = serving.bind("127.0.0.1", settings.plane_port, "the plane")
         plane = PlaneSettings(
             folder=folder,
             project=project,

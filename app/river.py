@@ -22,7 +22,7 @@ from app.errors import Permanent
 from app.jobconfig import schema
 from app.keptn.api import KeptnApi
 from app.keptn.registration import Uniform
-from app.keptn.resources import Patient, Resources, Source
+from app.keptn.resources import SHARED_SECONDS, Patient, Resources, Source
 from app.ledger import Ledger
 from app.lifecycle import Announce, Lifecycle
 from app.metrics import Metrics
@@ -69,7 +69,8 @@ class River:
         metrics.gauges("engine", "Where tasks run", "name", lambda: {self.engine.name: 1})
         old_policy = "1: an older POLICY_FILE is in force"
         metrics.gauge("policy_fault", old_policy, lambda: bool(policy.fault))
-        resources = Resources(captain, clock, lambda how: metrics.reads.labels(how).inc())
+        shared = SHARED_SECONDS if settings.connected else 0.0  # our own plane is asked at no cost
+        resources = Resources(captain, clock, lambda how: metrics.reads.labels(how).inc(), shared)
         secrets = None if self.engine.has_secrets else Secrets(settings.secrets_path)
         supplies = Supplies(Patient(resources, clock), secrets)
         defaults = Defaults(settings.on_failure, settings.logs, settings.task_deadline_seconds)

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import Permanent
 from app.events import durations
 from app.jobconfig.schema import Logs, OnFailure
+from app.outbound import NotSent
 
 TOKEN_FILE = "plane.token"  # noqa: S105 - a file's name
 """The embedded plane's token, in DATA_DIR."""
@@ -32,6 +33,13 @@ def _like(pattern: str, example: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 Url = Annotated[
@@ -66,7 +74,7 @@ class Settings(BaseSettings):
     """Address of the second port. Empty: all addresses in a cluster, else loopback."""
     plane_port: int = Field(8088, ge=0, le=65535)
     """Port of the embedded control plane, on loopback. 0 takes a free one, which is printed."""
-    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Path("~/.local/share/firstmate")
+    data_dir: Annotated[Path, AfterValidator(_at_home)] = Path("~/.local/share/firstmate")
     """Folder of all state. The commands read it too. One service a folder, on a local disk."""
     keptn_distributor_url: Url = ""
     """Base URL of a Keptn distributor (`http://localhost:8081`): answers, look-ups, resources."""
@@ -219,13 +227,20 @@ class Settings(BaseSettings):
         return frozenset(comma_list(self.owned_tasks))
 
     def api_token(self) -> str:
-        """The token for Keptn's API as it is now."""
-        if self.keptn_api_token_file:
-            try:
-                return self.keptn_api_token_file.read_text().strip()
-            except OSError:
-                return ""
-        return self.keptn_api_token.get_secret_value()
+        """The token for Keptn's API as it is now.
+
+        Raises:
+            NotSent: it cannot be read, or cannot stand in a header; naming its place.
+        """
+        file = self.keptn_api_token_file
+        place = f"KEPTN_API_TOKEN_FILE {file}" if file else "KEPTN_API_TOKEN"
+        try:
+            token = file.read_text().strip() if file else self.keptn_api_token.get_secret_value()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotSent(f"{place} cannot be read: {type(error).__name__}") from None
+        if not (token.isascii() and token.isprintable()):
+            raise NotSent(f"{place} holds no token: it must be one line of plain letters")
+        return token
 
 
 def comma_list(text: str) -> tuple[str, ...]:
@@ -243,7 +258,7 @@ def load(**given: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}"
+            f"{'.'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}"
             for one in error.errors(include_url=False, include_input=False)
         ]
         raise Permanent("wrong settings: " + "; ".join(faults)) from None
@@ -264,11 +279,16 @@ def check(settings: Settings) -> None:
         raise Permanent(
             "in a cluster Firstmate serves a Keptn: set KEPTN_DISTRIBUTOR_URL or KEPTN_API_ENDPOINT"
         )
-    token = settings.keptn_api_token_file or settings.keptn_api_token.get_secret_value()
+    try:
+        token = settings.api_token()
+    except NotSent as error:
+        raise Permanent(str(error)) from None
     if settings.keptn_api_endpoint and not token:
         raise Permanent(
             "KEPTN_API_ENDPOINT needs a token: set KEPTN_API_TOKEN or KEPTN_API_TOKEN_FILE"
         )
+    if settings.secrets_path and not settings.secrets_path.exists():
+        raise Permanent(f"SECRETS_PATH {settings.secrets_path} is not there")
     if not is_loopback(settings.door_host) and not settings.door_token.get_secret_value():
         raise Permanent(
             f"DOOR_HOST {settings.door_host} is open to others: set DOOR_TOKEN, or use 127.0.0.1"

@@ -7,6 +7,7 @@ import pytest
 
 from app import settings
 from app.errors import Permanent
+from app.outbound import NotSent
 from app.settings import Settings
 
 TOKEN = "planted"
@@ -137,19 +138,39 @@ def test_nats_alone_has_no_job_config() -> None:
 @pytest.mark.parametrize("url", ["planted", "http://planted", "nats://", "nats://a,planted"])
 def test_the_url_of_a_broker_that_is_none_is_not_repeated(url: str) -> None:
     line = refusal(eventbroker=url)
-    assert (
-        line == "wrong settings: EVENTBROKER: Value error, must be a URL such as nats://host:4222"
-    )
+    assert line == "wrong settings: EVENTBROKER: must be a URL such as nats://host:4222"
 
 
 def test_a_token_file_is_read_again_each_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
     given = {"keptn_api_endpoint": "http://k/api", "keptn_api_token": "other"}
+    file.write_text("zero")
     found = accepted(**given, keptn_api_token_file=file)
-    assert found.api_token() == ""
     for text in ("one\n", "  two  "):
         file.write_text(text)
         assert found.api_token() == text.strip()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"two\nlines", "tök".encode()])
+def test_a_token_that_cannot_be_sent_names_its_file(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(b"good")
+    given = {"keptn_api_endpoint": "http://k/api", "keptn_api_token_file": file}
+    running = accepted(**given)
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(NotSent, match=f"^KEPTN_API_TOKEN_FILE {file} "):
+        running.api_token()
+    assert refusal(**given).startswith(f"KEPTN_API_TOKEN_FILE {file} ")
+
+
+def test_a_place_for_secrets_has_to_be_there(tmp_path: Path) -> None:
+    assert refusal(secrets_path=tmp_path / "none") == f"SECRETS_PATH {tmp_path}/none is not there"
+
+
+def test_a_home_that_nobody_has_is_told() -> None:
+    assert refusal(data_dir="~nobody-has-this-name/x").startswith("wrong settings: DATA_DIR: ")
 
 
 def test_slots_have_a_sensible_default() -> None:

@@ -5,6 +5,7 @@ module is imported only when it runs, so that reading the ledger starts fast.
 """
 
 import gc
+import sqlite3
 from collections.abc import Mapping
 from importlib import import_module
 from itertools import chain
@@ -30,8 +31,11 @@ class Commands(click.Group):
         """Run the command; an error is one line on standard error, and exit code 1."""
         try:
             return super().invoke(ctx)
-        except (FirstmateError, OSError) as error:
-            click.echo(f"firstmate: {error}", err=True)
+        except (FirstmateError, OSError, sqlite3.Error) as error:
+            if isinstance(error, BrokenPipeError):  # click ends in silence when nobody reads on
+                raise
+            what = "a database in DATA_DIR cannot be used: " * isinstance(error, sqlite3.Error)
+            click.echo(f"firstmate: {what}{error}", err=True)
             ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's way

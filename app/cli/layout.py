@@ -3,12 +3,13 @@
 DIR/<file>, DIR/stages/<stage>/<file>, DIR/stages/<stage>/services/<service>/<file>
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from app.errors import Permanent
 
@@ -74,13 +75,13 @@ def text(file: Path) -> str:
         raise Permanent(f"{file} cannot be read: {error}") from None
 
 
-def decoded(text: str, name: str) -> Any:
-    """The JSON in a text, which a fault calls by this name.
+def decoded(text: str | bytes, name: str) -> Any:
+    """The JSON in a text, as strict as a door; a fault calls it by this name.
 
     Raises:
         Permanent: it is none.
     """
     try:
-        return json.loads(text)
+        return from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise Permanent(f"{name} is not JSON: {error}") from None

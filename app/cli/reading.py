@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -30,7 +31,7 @@ _MEANING = {
     "received": "it is on disk and will be planned as soon as Keptn can be asked",
     "planned": "the plan is pinned; the work waits for a slot",
     "running": "the work is under way",
-    "answered": "the work ended, and the answer was written",
+    "answered": "the work ended",
     "ignored": "nothing was sent",
     "refused": "Keptn did not want an answer from us",
 }
@@ -120,7 +121,11 @@ def why(event_id: str, *, as_json: bool) -> str:
     lines.append(f"  {run.type} for {_place(run)}, {timestamp(run.received)}")
     if run.outcome and not tasks:
         lines.append(f"  nothing was launched: {json.loads(run.outcome)['message']}")
-    lines += [f"  task {_titled(one)}: {'ended' if one.ended else 'launched'}" for one in tasks]
+    elif run.outcome:
+        lines.append("  it came to {status} {result}".format_map(json.loads(run.outcome)))
+    for task in tasks:
+        words = json.loads(task.outcome or "{}").get("message", "").partition("\n")[0]
+        lines.append(f"  task {_titled(task)}: {words or ('ended' if task.ended else 'launched')}")
     for letter in letters:
         note = f" ({letter.note})" if letter.note else ""
         lines.append(f"  {letter.kind} to {letter.destination}: {letter.state}{note}")
@@ -147,7 +152,7 @@ def open_ledger() -> Iterator[sqlite3.Connection]:
 def find(ledger: sqlite3.Connection, wanted: str) -> Run:
     """The run with this number or of this event."""
     run = rows.run_of_event(ledger, wanted)
-    if run is None and wanted.isdecimal():
+    if run is None and re.fullmatch("[0-9]{1,18}", wanted):
         run = rows.run_or_none(ledger, int(wanted))
     if run is None:
         raise Permanent(f"no run {wanted!r} here: the event never came to this DATA_DIR")

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, BinaryIO, NoReturn
 
 import click
 
@@ -46,15 +46,21 @@ class Folder:
         path = self._folder(event, level) / uri
         if uri == CONFIG_RESOURCE and level == "service":
             path = self._config
-        return Resource(path.read_bytes(), level, "") if path.is_file() else None
+        return Resource(path.read_bytes(), level, "") if self._holds(path) else None
 
     async def listed(self, event: Event, level: str) -> list[str]:
         """See `Source.listed`."""
-        return list(layout.files(self._folder(event, level)))
+        folder = self._folder(event, level)
+        return [name for name in layout.files(folder) if self._holds(folder / name)]
 
     async def is_open(self, event: Event) -> bool:  # noqa: ARG002 - nobody else answers it
         """Whoever tries an event wants an answer, of whatever age it is."""
         return True
+
+    def _holds(self, path: Path) -> bool:
+        """Whether it is a file; a link that leads out of the project is none, as in the plane."""
+        inside = path == self._config or path.resolve().is_relative_to(self._layout.project)
+        return inside and path.is_file()
 
     def _folder(self, event: Event, level: str) -> Path:
         _, *names = map(event.named, SCOPES[level])
@@ -62,7 +68,7 @@ class Folder:
 
 
 @commands.word("run [--config] --event")
-def run(config: Path, event: TextIO) -> NoReturn:
+def run(config: Path, event: BinaryIO) -> NoReturn:
     """Run a job config here, without a Keptn, and print what would be sent."""
     read(layout.text(config), str(config))
     asked = _whole(layout.decoded(event.read(), "the event"), Layout.around(config))

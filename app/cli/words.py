@@ -58,7 +58,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--cluster", "Check the cluster and the Keptn of the service.", _FLAG),
     ("--strict", "Warnings count as errors.", _FLAG),
     ("--config -f", "The job config.", {"type": _PATH, "default": "jobconfig.yaml"}),
-    ("--event", "The event, as JSON; - for standard input.", {"type": click.File()}),
+    ("--event", "The event, as JSON; - for standard input.", {"type": click.File("rb")}),
 )
 """Every option: its names, also that in Python where it is another one; what it says; its kind."""
 

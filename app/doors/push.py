@@ -56,6 +56,7 @@ class Door:
         except BadEvent as error:
             return self._refuse(400, str(error))
         except LedgerFull as error:
+            _LOG.warning("event not accepted: %s", error)
             return self._refuse(503, str(error))
         except Exception:  # noqa: BLE001 - a sender must come again, whatever is wrong with us
             _LOG.exception("event not accepted")

@@ -129,10 +129,14 @@ class KeptnApi:
         return None
 
     async def listed(self, event: Event, level: str) -> list[str]:
-        """See `Source.listed`; a level that is not there has nothing."""
+        """See `Source.listed`; a level that is not there has nothing.
+
+        Only our own plane heeds the commit.
+        """
+        pin = {"gitCommitID": event.gitcommitid} if level != "project" else {}
 
         async def ask(home: str, _: int) -> list[str]:
-            entries = await self._entries(_folder(home, event, level), "resources")
+            entries = await self._entries(_folder(home, event, level), "resources", **pin)
             names = [entry.get("resourceURI") for entry in entries]
             return [name.lstrip("/") for name in names if isinstance(name, str)]
 

@@ -21,7 +21,10 @@ SCOPES = {"service": _NAMES, "stage": _NAMES[:2], "project": _NAMES[:1]}
 """The levels in the order in which they are looked through, each with what names it."""
 
 FRESH_SECONDS = 10.0
-"""How old an answer may be that does not belong to a commit."""
+"""How old an answer may be that does not belong to a commit, for the event that asked for it."""
+
+SHARED_SECONDS = 2.0
+"""And a project's own file for other events, if these have a commit: foreign ones cost little."""
 
 MEMORY_BYTES = 32 * 1024 * 1024
 LARGEST_BYTES = MEMORY_BYTES // 8
@@ -61,7 +64,7 @@ class Source(Protocol):
         ...
 
     async def listed(self, event: Event, level: str) -> list[str]:
-        """The names of all files that a level has now; raises as `read` does."""
+        """The names of a level's files, now or at the event's commit; raises as `read` does."""
         ...
 
 
@@ -70,12 +73,13 @@ class Resources:
     """A source that remembers what another one said; several askers share one request.
 
     Up to so many bytes are kept; what nobody asked for the longest goes first. `count` is told of
-    each request whether it was `asked` or `remembered`.
+    each request whether it was `asked` or `remembered`; `shared` is SHARED_SECONDS, or 0 for none.
     """
 
     source: Source
     clock: Clock
     count: Callable[[str], None] = lambda _: None
+    shared: float = SHARED_SECONDS
     _kept: OrderedDict[Key, "_Kept"] = field(default_factory=OrderedDict)
     _size: int = 0
     _asking: dict[Key, asyncio.Task[Any]] = field(default_factory=dict)
@@ -84,12 +88,15 @@ class Resources:
         """See `Source.read`; the commit is of a stage's branch, a project's own files have none."""
         pin = "" if level == "project" else commit
         seconds = math.inf if pin else FRESH_SECONDS
-        key = ("file", *_scope(event, level), pin, uri)
+        who = event.id
+        if pin or (commit and self.shared):
+            who, seconds = "", math.inf if pin else self.shared
+        key = ("file", who, *_scope(event, level), pin, uri)
         return await self._recall(key, seconds, lambda: self.source.read(event, uri, level, pin))
 
     async def listed(self, event: Event, level: str) -> list[str]:
-        """See `Source.listed`."""
-        key = ("list", *_scope(event, level))
+        """See `Source.listed`; an event that adds a file, and is sent then, must find it there."""
+        key = ("list", event.id, *_scope(event, level))
         return await self._recall(key, FRESH_SECONDS, lambda: self.source.listed(event, level))
 
     async def _recall(self, key: Key, seconds: float, ask: Ask[Found]) -> Found:

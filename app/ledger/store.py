@@ -41,6 +41,7 @@ class Ledger:
         self._reserve = Reserve(folder)
         self._reserve.hold()
         path = folder / FILE_NAME
+        path.touch(0o600)
         self._connection = connect(path)
         with contextlib.ExitStack() as unless_prepared:
             unless_prepared.callback(self._connection.close)

@@ -149,9 +149,9 @@ class Holdings:
         encoded = base64.b64encode(content).decode()
         return {"resourceURI": uri, "resourceContent": encoded} | _version(version)
 
-    def listed(self, at: At, listing: Names) -> Document:
-        """The names of a level's resources as they are now, whatever version is asked for."""
-        names = self.projects.get(at.project).listed(at.stage, at.service)
+    def listed(self, at: At, listing: Names, commit: Commit = "") -> Document:
+        """The names of a level's resources: of now or, other than in Keptn, of a version."""
+        names = self.projects.get(at.project).listed(at.stage, at.service, commit)
         return _page("resources", ({"resourceURI": f"/{name}"} for name in names), listing)
 
     def write_all(self, at: At, body: Posted) -> Document:

@@ -154,13 +154,18 @@ class Resources:
                 return content, version or _digest(content)
         raise Refused(404, "Resource not found")
 
-    def listed(self, stage: str, service: str) -> list[str]:
-        """The names of what a level holds now; a project's are not those of its stages.
+    def listed(self, stage: str, service: str, commit: str) -> list[str]:
+        """The names of what a level holds; a project's are not those of its stages.
+
+        It is what it holds now, or held at `commit`, if that is a version of the stage.
 
         Raises:
             Refused: 404 for a level that is not there, 400 for one with too many files.
         """
         root = self._level(stage, service)
+        if stage and (held := self._digests(commit)) is not None:
+            prefix = f"services/{service}/" if service else ""
+            return sorted(one.removeprefix(prefix) for one in held if one.startswith(prefix))
         return sorted(name for name in self._names(root) if self._real(root, name))
 
     def snapshot(self, stage: str) -> str:
@@ -196,12 +201,15 @@ class Resources:
 
     def _at(self, version: str, name: str) -> bytes | None:
         """What a stage had under a name at a version."""
-        listed = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
-        if not listed:
+        if (held := self._digests(version)) is None:
             raise Refused(500, f"Unknown commit {version[:64]}")
-        digest = json.loads(listed[0][0]).get(name)
-        found = self._store.query("SELECT content FROM contents WHERE digest = ?", digest)
+        found = self._store.query("SELECT content FROM contents WHERE digest = ?", held.get(name))
         return found[0][0] if found else None
+
+    def _digests(self, version: str) -> dict[str, str] | None:
+        """By name, what a stage held at a version; None if there is no such version."""
+        found = self._store.query("SELECT digests FROM snapshots WHERE version = ?", version)
+        return dict(json.loads(found[0][0])) if found else None
 
     def _content(self, root: Path, name: str) -> bytes | None:
         try:

@@ -43,7 +43,7 @@ class Trigger(_Part):
 class Task(_Part):
     """One task; `triggered_after` is a Go duration."""
 
-    name: Text = ""
+    name: Text = Field(min_length=1)
     triggered_after: Text = ""
     properties: Any = None
 

@@ -104,6 +104,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._lock, self._reading = threading.RLock(), threading.Lock()
+        path.touch(0o600)
         connect = partial(sqlite3.connect, path, check_same_thread=False, isolation_level=None)
         self._db, self._reader = connect(), connect()
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")

@@ -202,10 +202,11 @@ def test_why_tells_what_was_sent(terminal: Terminal) -> None:
 
     told = terminal.run("why", event_id).output
 
-    assert told.startswith(f"{event_id}: answered: the work ended, and the answer was written\n")
+    assert told.startswith(f"{event_id}: answered: the work ended\n")
     assert "  started to keptn: " in told
     assert "  finished to keptn: " in told
-    assert "  task Say Hello: ended" in told
+    assert "  it came to succeeded pass\n" in told
+    assert "  task Say Hello: Task 'Say Hello' finished successfully!\n" in told
 
 
 def test_why_has_json_without_any_body(terminal: Terminal) -> None:
@@ -215,6 +216,21 @@ def test_why_has_json_without_any_body(terminal: Terminal) -> None:
 
     assert told["state"] == "answered"
     assert {one["body"] for one in told["messages"]} == {None}
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "plane.db"])
+def test_a_damaged_database_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no database" * 1000)
+    words = ["serve", "."] if name == "plane.db" else ["runs"]
+    told = Terminal(tmp_path).run(*words, PORT="0", OPS_PORT="0", PLANE_PORT="0")
+    said = "firstmate: a database in DATA_DIR cannot be used: file is not a database\n"
+    assert (told.exit_code, told.output) == (1, said)
+
+
+@pytest.mark.parametrize("command", ["why", "logs"])
+def test_a_number_that_no_run_has_is_told(terminal: Terminal, command: str) -> None:
+    told = terminal.run(command, "9" * 30)
+    assert (told.exit_code, "no run" in told.output) == (1, True)
 
 
 def test_why_says_when_an_event_never_came(terminal: Terminal) -> None:
@@ -235,7 +251,7 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
 
     assert told.exit_code == 1
     assert "PORT: " in told.output
-    assert "FORWARD_URL: Value error, must be a URL" in told.output
+    assert "FORWARD_URL: must be a URL" in told.output
 
 
 def test_the_version_is_told(terminal: Terminal) -> None:

@@ -21,7 +21,7 @@ SAY = ("sh", "-c")
 COMMAND = (sys.executable, "-m", "app", "run")
 
 
-def run(folder: Path, *words: str, given: str = "", **environment: str) -> Result:
+def run(folder: Path, *words: str, given: str | bytes = "", **environment: str) -> Result:
     """The command on the folder's job config."""
     file = folder / "jobconfig.yaml"
     env = {"RUNNER": "process", "SECRETS_PATH": None, "KUBERNETES_SERVICE_HOST": None}
@@ -61,6 +61,30 @@ def test_the_readmes_first_job_config_is_run_by_the_readmes_command(tmp_path: Pa
 
     assert done.exit_code == 0, done.output
     assert "feature x is off" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    ['{"type": NaN}', '{"type": "\\ud800"}', "[" * 3000, b"\xff\xfe", "no JSON"],
+    ids=["a number that is none", "half a character", "deep", "no text", "words"],
+)
+def test_an_event_that_a_door_would_not_take_is_told(tmp_path: Path, given: str | bytes) -> None:
+    write(tmp_path, "true")
+    done = run(tmp_path, "--event", "-", given=given)
+    assert done.exit_code == 1
+    assert done.output.startswith("firstmate: the event is not JSON: ")
+
+
+@pytest.mark.slow
+def test_a_link_that_leads_out_of_the_project_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("planted")
+    (home := tmp_path / "project" / "scripts").mkdir(parents=True)
+    (home / "link").symlink_to(tmp_path / "secret")
+    (home / "plain").write_text("plain")
+    write(tmp_path / "project", *SAY, "ls scripts", files=["scripts"])
+    done = ask(tmp_path / "project")
+    assert "plain" in done.output
+    assert "link" not in done.output
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from app.errors import Permanent, Temporary
 from app.events.parse import Event
 from app.keptn import resources
 from app.keptn.api import Endpoint, KeptnApi
-from app.keptn.resources import FRESH_SECONDS, Patient, Resources
+from app.keptn.resources import FRESH_SECONDS, SHARED_SECONDS, Patient, Resources
 from app.outbound import NotSent, Outbound, Refused
 from app.planning import Ignore, Planner
 from tests.captain import Captain, config
@@ -99,22 +99,41 @@ async def test_names_that_look_alike_when_joined_are_told_apart(
     assert shelf.asked == {("service", "a", ""): 2}
 
 
-@pytest.mark.parametrize(
-    ("level", "commit"), [("service", ""), ("stage", ""), ("project", ""), ("project", "c1")]
-)
+@pytest.mark.parametrize("level", ["service", "stage", "project"])
 @pytest.mark.parametrize("uri", ["a", "none"])
-async def test_without_a_commit_and_on_project_level_an_answer_is_ten_seconds_old_at_most(
-    cached: Resources, shelf: Shelf, still: StillClock, level: str, commit: str, uri: str
+async def test_without_a_commit_an_answer_is_for_one_event_and_ten_seconds_old_at_most(
+    cached: Resources, shelf: Shelf, still: StillClock, level: str, uri: str
 ) -> None:
-    await cached.read(EVENT, uri, level, commit)
+    await cached.read(EVENT, uri, level, "")
     still.passed += FRESH_SECONDS - 0.1
-    await cached.read(EVENT, uri, level, commit)
+    await cached.read(EVENT, uri, level, "")
     assert shelf.asked == {(level, uri, ""): 1}
     shelf.files[level, uri] = b"new"
-    still.passed += 0.1
-    found = await cached.read(EVENT, uri, level, commit)
-    assert found is not None
-    assert found.content == b"new"
+    for asking in (event(id="another"), EVENT):
+        found = await cached.read(asking, uri, level, "")
+        assert found is not None
+        assert found.content == b"new"
+        still.passed += 0.1
+
+
+async def test_a_projects_file_is_shared_for_a_moment_by_events_with_a_commit(
+    cached: Resources, shelf: Shelf, still: StillClock
+) -> None:
+    for number in range(3):
+        await cached.read(event(id=f"{number}"), "a", "project", "c1")
+    assert shelf.asked == {("project", "a", ""): 1}
+    still.passed += SHARED_SECONDS
+    await cached.read(EVENT, "a", "project", "c1")
+    assert shelf.asked == {("project", "a", ""): 2}
+
+
+async def test_a_projects_file_is_asked_for_by_each_event_where_that_costs_nothing(
+    shelf: Shelf, still: StillClock
+) -> None:
+    cached = Resources(shelf, still, shared=0.0)
+    for number in (0, 1, 1):
+        await cached.read(event(id=f"{number}"), "a", "project", "c1")
+    assert shelf.asked == {("project", "a", ""): 2}
 
 
 async def test_an_answer_that_took_long_is_as_old_as_its_question(
@@ -255,12 +274,11 @@ async def test_the_patient_do_not_ask_again_what_is_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pinned", [True, False])
 @pytest.mark.parametrize(
     ("level", "requests"), [("service", 1), ("stage", 2), ("project", 3), ("none", 3)]
 )
 async def test_a_thousand_foreign_events_cost_as_many_requests_as_there_are_levels(
-    captain: Captain, outbound: Outbound, level: str, requests: int, pinned: bool
+    captain: Captain, outbound: Outbound, level: str, requests: int
 ) -> None:
     places = {"service": ("s", "svc"), "stage": ("s", ""), "project": ("", ""), "none": ("x", "")}
     commit = captain.put(config("true", task="other"), *places[level])
@@ -270,7 +288,7 @@ async def test_a_thousand_foreign_events_cost_as_many_requests_as_there_are_leve
     api = KeptnApi(Endpoint(base, f"{base}/event", final=False), outbound)
     planner = Planner(api, Resources(api, clock), clock, ())
     scope = {"project": captain.project, "stage": "s", "service": "svc"}
-    more = {"gitcommitid": commit} if pinned else {}
+    more = {"gitcommitid": commit}
     before = asked_for(captain)
     runs = [run_of(event(id=f"{number}", data=scope, **more), clock) for number in range(1000)]
     found = await asyncio.gather(*(planner.decide(run, ask_first=False) for run in runs[:500]))

@@ -47,6 +47,8 @@ a name is a name
     POST cp/project {{"name": "../x", "shipyard": "$SHIPYARD"}} -> 400
 a shipyard is one
     POST cp/project {{"name": "shop", "shipyard": "$BASE64(no)"}} -> 400
+    POST cp/project {{"name": "shop", "shipyard": "$BASE64(apiVersion: spec.keptn.sh/0.2.4
+spec: {{stages: [{{name: dev, sequences: [{{name: go, tasks: [{{name: ''}}]}}]}}]}})"}} -> 400
     POST cp/project {{"name": "shop", "shipyard": "%"}} -> 400
     GET cp/project/shop -> 404
 projects come in pages
