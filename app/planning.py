@@ -78,7 +78,7 @@ Decision = Plan | Ignore | Outcome
 class Keptn(Protocol):
     """Who knows whether an event still waits for its answer."""
 
-    async def is_open(self, event: Event) -> bool:
+    async def is_wanted(self, event: Event) -> bool:
         """Asked of an event that comes late; errors are those of `app.outbound`."""
         ...
 
@@ -106,7 +106,7 @@ class Planner:
     async def _decide(self, run: Run, event: Event, *, ask_first: bool) -> Decision:
         ask_first |= self.clock.now() - run.happened > LATE_SECONDS
         try:
-            if event.task and ask_first and not await self.api.is_open(event):
+            if event.task and ask_first and not await self.api.is_wanted(event):
                 return Ignore("closed", CLOSED)
             resource = await self._find_config(event)
         except Refused as error:

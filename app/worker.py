@@ -183,7 +183,7 @@ class Worker:
             errand = self.running[run.id] = self.runner.begin(run)
             try:
                 if restarted and errand.plan.answered:
-                    ask = partial(self.api.is_open, errand.event)
+                    ask = partial(self.api.is_wanted, errand.event)
                     still_open = await insist(ask, self.core.clock)
                     errand.cancelled = "" if still_open else CLOSED
                 if errand.cancelled and not errand.done:

@@ -1,6 +1,7 @@
 """What is done for an event: by which config, when in silence, and when answered at once."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -237,8 +238,9 @@ async def test_late_and_restarted_events_are_asked_for_first(
     planner: Planner, captain: Captain, clock: FastClock, age: float, ask_first: bool
 ) -> None:
     captain.put(config("true"))
-    event_id = await captain.trigger(door="")
-    open_run = run_of(asked(captain, id=event_id), clock, age)
+    context = str(uuid.uuid4())
+    event_id = await captain.trigger(door="", context=context)
+    open_run = run_of(asked(captain, id=event_id, shkeptncontext=context), clock, age)
     assert isinstance(await planner.decide(open_run, ask_first=ask_first), Plan)
     captain.keptn.abort(event_id)
     found = await planner.decide(open_run, ask_first=ask_first)
@@ -249,13 +251,22 @@ async def test_late_and_restarted_events_are_asked_for_first(
         assert isinstance(found, Plan)
 
 
-async def test_a_late_event_of_a_project_that_is_gone_is_closed(
+async def test_nothing_is_done_for_a_late_event_of_a_project_that_is_gone(
     planner: Planner, captain: Captain, clock: FastClock
 ) -> None:
     run = run_of(asked(captain), clock, LATE_SECONDS + 60)
     found = await planner.decide(run, ask_first=False)
     assert isinstance(found, Ignore)
-    assert found.code == "closed"
+    assert found.code == "no config"
+
+
+@pytest.mark.parametrize("context", ["", "of-nothing-that-keptn-runs"])
+async def test_a_late_event_that_was_sent_by_hand_is_done(
+    planner: Planner, captain: Captain, clock: FastClock, context: str
+) -> None:
+    captain.put(config("true"))
+    by_hand = run_of(asked(captain, shkeptncontext=context), clock, LATE_SECONDS + 60)
+    assert isinstance(await planner.decide(by_hand, ask_first=True), Plan)
 
 
 async def test_a_keptn_that_cannot_be_asked_is_asked_again(

@@ -53,7 +53,7 @@ class Folder:
         folder = self._folder(event, level)
         return [name for name in layout.files(folder) if self._holds(folder / name)]
 
-    async def is_open(self, event: Event) -> bool:  # noqa: ARG002 - nobody else answers it
+    async def is_wanted(self, event: Event) -> bool:  # noqa: ARG002 - nobody else answers it
         """Whoever tries an event wants an answer, of whatever age it is."""
         return True
 

@@ -75,6 +75,18 @@ class KeptnApi:
         events = mappings(found.get("events", [{"id": event.id}]))
         return any(one.get("id") == event.id for one in events)
 
+    async def is_wanted(self, event: Event) -> bool:
+        """Whether the event is open, or was sent by hand: Keptn runs nothing in its context.
+
+        Of such an event nobody can tell whether it is waited for; who sent it wants it done.
+        """
+        if not event.shkeptncontext or await self.is_open(event):
+            return True
+        try:
+            return not await self.states(event.named("project"), [event.shkeptncontext])
+        except Refused:  # this Keptn does not tell
+            return True
+
     async def open_events(self, event_type: str) -> Objects:
         """All triggered events of exactly this type that wait for an answer, of all projects."""
         return await self._entries(f"{_OPEN_EVENTS}/{quote(event_type, safe='')}", "events")
@@ -96,12 +108,12 @@ class KeptnApi:
         """The sequence executions of the event's context, as the controller counts them."""
         if OLDER in self._way:
             return []
-        return await self._entries(_EXECUTIONS, "sequenceExecutions", **_run(event))
+        return await self._entries(_EXECUTIONS, "sequenceExecutions", **_run(event), told=True)
 
     async def stored_events(self, event: Event, event_type: str, source: str) -> Objects:
         """The events of that type and source that Keptn's datastore has for the context."""
         alike = _run(event) | {"type": event_type, "source": source}
-        return await self._entries(_STORED_EVENTS, "events", **alike)
+        return await self._entries(_STORED_EVENTS, "events", **alike, told=True)
 
     async def integrations(self) -> list[Integration]:
         """All that are registered with Keptn, those that are gone for less than two days too."""
@@ -133,7 +145,8 @@ class KeptnApi:
 
         Only our own plane heeds the commit.
         """
-        pin = {"gitCommitID": event.gitcommitid} if level != "project" else {}
+        commit = event.gitcommitid if level != "project" else ""
+        pin: dict[str, Any] = {"gitCommitID": commit} if commit else {}
 
         async def ask(home: str, _: int) -> list[str]:
             entries = await self._entries(_folder(home, event, level), "resources", **pin)
@@ -167,12 +180,17 @@ class KeptnApi:
                 return found
         raise silence
 
-    async def _entries(self, path: str, name: str, **params: str) -> Objects:
-        """What stands under a name on all pages of a listing, to the one that names no next."""
+    async def _entries(self, path: str, name: str, *, told: bool = False, **params: str) -> Objects:
+        """What stands under a name on all pages of a listing, to the one that names no next.
+
+        Where it must be `told`, a reply without such a name is Refused: it is not "nothing".
+        """
         entries, page, seen = Objects(), "0", set[str]()
         while page not in seen:
             seen.add(page)
             found = await self._get(path, **params, pageSize="100", nextPageKey=page)
+            if told and name not in found:
+                raise Refused(f"{path}: the reply has no {name}", httpx.codes.NOT_FOUND)
             entries += mappings(found.get(name))
             page = str(found.get("nextPageKey") or "0")
         return entries

@@ -68,7 +68,7 @@ class KeptnChannel(Channel):
         run = self._run(letter)
         late = self.core.clock.now() - run.happened > ASK_AFTER
         if letter.state == "sent" or (letter.kind == "started" and late):
-            return await self.api.is_open(parse.restore(run.event))
+            return await self.api.is_wanted(parse.restore(run.event))
         return True
 
     async def turned_down(self, letter: Letter, reason: str) -> None:

@@ -12,16 +12,20 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from app.core import Core
-from app.errors import Temporary
+from app.errors import Permanent, Temporary
 from app.events import grammar, parse
 from app.events.parse import Event
+from app.keptn import lookup
 from app.keptn.api import KeptnApi, mappings
-from app.ledger import outbox, rows
+from app.ledger import Run, outbox, rows
 from app.outbound import Refused
 from app.planning import Plan
 
 SETTLED_SECONDS = 60.0
 """How long an answered event may go on being open before the answers are looked up again."""
+
+GOING = ("triggered", "started", "waiting", "paused", "waitingForApproval")
+"""The states of a sequence that Keptn has not ended."""
 
 AT_ONCE = 100
 """As many contexts have room in a URL."""
@@ -118,18 +122,33 @@ class Reconciler:
         event, silent = parse.restore(run.event), not Plan.load(run.plan or "").answered
         if silent or await self._api.is_open(event):
             return  # a list may leave one out while others end
-        if not was_open and not await self._is_known(event):
-            return  # it was sent by hand, to try us out
+        if await self._goes_on(run, event, was_open=was_open):
+            return
         try:
             await self._crew.close(run_id)
         except Temporary as error:  # its engine is away: that must not keep us from looking
             _LOG.warning("run %s cannot be ended yet", run_id, extra={"cause": str(error)})
 
-    async def _is_known(self, event: Event) -> bool:
-        """Whether Keptn runs a sequence in the event's context; if it does not tell, it may."""
+    async def _goes_on(self, run: Run, event: Event, *, was_open: bool) -> bool:
+        """Whether a run is to be done although its event is not open.
+
+        It was sent by hand, to try us out; or Keptn has our `started` and goes on with the
+        sequence, not past this task: then its list is wrong for a moment, or made otherwise.
+        """
         try:
-            return bool(await self._api.states(event.named("project"), [event.shkeptncontext]))
-        except Refused:
+            found = await self._api.states(run.project, [run.context])
+        except Refused:  # this Keptn does not tell
+            return False
+        if not found:
+            return not was_open
+        letters = rows.letters(self._core.ledger.reader, run.id)
+        if not any(one.kind == "started" and one.state in ("sent", "done") for one in letters):
+            return False
+        if found[0].get("state") not in GOING:
+            return False
+        try:
+            return not (await lookup.arrived(self._api, event, self._core.source)).complete
+        except Permanent:  # nobody can tell
             return True
 
     async def _repair(self, event_type: str, listed: Collection[str]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from app.events import build
-from app.worker import CLOCKS_APART
 from tests.captain import Captain, config
 from tests.clocks import FastClock
 from tests.conftest import connection, document
@@ -166,16 +165,49 @@ async def test_a_silent_run_outlives_the_event_that_it_is_for(
     assert engine.cancelled == []
 
 
-async def test_an_event_of_no_sequence_that_somebody_sent_to_try_us_out_runs_to_its_end(
+async def test_a_list_that_is_empty_for_a_while_ends_nothing_that_keptn_waits_for(
     begin: Start, captain: Captain, clock: FastClock
 ) -> None:
     engine = CancellableEngine()
     ship = begin(engine=engine)
+    event_id = await captain.trigger(ship.door)
+    await captain.wait(event_id, "started")
+    await eventually(lambda: all(one.state == "done" for one in ship.letters(event_id)))
+    captain.fault("no_events", where="triggered", times=None)
+    await asyncio.sleep(90 / clock.speed)
+    captain.mend()
+    engine.gate.set()
+    await captain.wait(event_id)
+    assert captain.counts(event_id) == (1, 1)
+    assert engine.cancelled == []
+
+
+@pytest.mark.parametrize("age", [0.0, 200.0, 1e8])
+async def test_an_event_of_no_sequence_that_somebody_sent_to_try_us_out_runs_to_its_end(
+    begin: Start, captain: Captain, clock: FastClock, age: float
+) -> None:
+    engine = CancellableEngine()
+    ship = begin(engine=engine)
     scope = {"project": captain.project, "stage": "s", "service": "svc"}
-    clock.skip(CLOCKS_APART)  # what may be older than the service is asked for first
-    await ship.post(document(id="by-hand", data=scope, time=build.timestamp(clock.now())))
+    await ship.post(document(id="by-hand", data=scope, time=build.timestamp(clock.now() - age)))
     await eventually(lambda: len(engine.launched) == 1)
     await asyncio.sleep(90 / clock.speed)
     engine.gate.set()
     await ship.until("by-hand", "answered")
     assert engine.cancelled == []
+
+
+async def test_events_sent_by_hand_wait_for_a_slot_and_survive_a_restart(
+    begin: Start, captain: Captain
+) -> None:
+    engine = CancellableEngine()
+    ship = begin(engine=engine, max_running=1)
+    scope = {"project": captain.project, "stage": "s", "service": "svc"}
+    for number in range(2):
+        await ship.post(document(id=f"by-hand-{number}", data=scope))
+    await eventually(lambda: len(engine.launched) == 1)
+    await ship.until("by-hand-1", "planned")
+    await ship.stop()
+    ship = begin(engine=InstantEngine())
+    for number in range(2):
+        await ship.until(f"by-hand-{number}", "answered")

@@ -27,6 +27,7 @@ _INSTEAD: dict[str, Callable[[], Response | None]] = {
     "500_after_accept": lambda: error(500, "told to answer 500 after accepting"),
     "garbage": lambda: Response("<html>not what was asked for", media_type="text/html"),
     "empty": lambda: JSONResponse({}),
+    "no_events": lambda: JSONResponse({"events": []}),
 }
 MODES = BEFORE | _INSTEAD.keys() | {"lose_200", "reorder", "slow", "duplicate"}
 
