@@ -12,7 +12,7 @@ from functools import cached_property
 
 from app import boundaries
 from app.clock import Clock
-from app.events import Event, Message, Outcome, build, parse
+from app.events import Event, Message, Outcome, build, errored, parse
 from app.ledger import Ledger, Run, TaskRow, outbox, rows
 from app.masking import Masks
 from app.naming import Place
@@ -187,6 +187,16 @@ class Lifecycle:
             run = rows.run(step.db, run_id)
             if changed and run.state == "answered" and run.outcome:
                 step.finish(Outcome(**json.loads(run.outcome)), run.owed - 1)
+
+        await self._change(rows.run(self.ledger.reader, run_id), transact)
+
+    async def answer_plainly(self, run_id: int, reason: str) -> None:
+        """Owe Keptn, once, an answer without all that the one had which it refused."""
+
+        def transact(step: _Step) -> None:
+            sent = sum(one.kind == "finished" for one in rows.letters(step.db, run_id))
+            if sent == step.run.owed:
+                step.finish(errored("refused", f"Keptn refused the answer: {reason}"), sent)
 
         await self._change(rows.run(self.ledger.reader, run_id), transact)
 

@@ -32,7 +32,7 @@ _UNAUTHORIZED = (401, 403)
 _NO_PATH = re.compile(r"path \S+ was not found|page not found")
 """Of a router that has no such path, which is no word on what was asked for."""
 
-_AT_FAULT = (400, 404, 409, 410, 413, 414, 415, 422, 431)
+_AT_FAULT = (400, 404, 405, 409, 410, 413, 414, 415, 422, 431, 501)
 
 
 class NotSent(Temporary):
@@ -55,6 +55,11 @@ class Refused(Permanent):
         self.status = status
         self.explained = explained
         """Whether the reply had a message in Keptn's form, so that it is Keptn who refuses."""
+
+    @property
+    def unserved(self) -> bool:
+        """Whether nobody serves this call there: a wrong address, or one that is not ready yet."""
+        return self.status in (404, 405, 501) and not self.explained
 
 
 @dataclass(frozen=True, slots=True)

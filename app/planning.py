@@ -15,7 +15,7 @@ from app.events import Event, Outcome, errored, parse
 from app.jobconfig.env import event_map
 from app.jobconfig.match import matching, name_matches
 from app.jobconfig.read import JobConfig, read, readable_event_names
-from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source
+from app.keptn.resources import CONFIG_RESOURCE, SCOPES, Resource, Source, is_revision
 from app.ledger import Run
 from app.outbound import Refused
 from app.policy.in_force import Policy
@@ -173,5 +173,5 @@ def _choose(config: JobConfig, event: Event, resource: Resource) -> Plan | Ignor
         return Ignore("no match", f"no action matches {event.type} in {where}; it has: {names}")
     answered = any(not config.actions[index].silent for index in chosen)
     level, version = resource.level, resource.version
-    commit = event.gitcommitid or (version if level != "project" else "")
+    commit = event.gitcommitid or version * (level != "project" and is_revision(version))
     return Plan(resource.text, level, version, chosen, answered, commit)

@@ -17,6 +17,9 @@ from app.outbound import NotSent, Refused, Unclear
 SETTLE_SECONDS = 2.0
 """How long an event may be on its way inside Keptn before its absence means that it is lost."""
 
+UNEXPLAINED_ATTEMPTS = 240
+"""How often a message is sent that is refused without a word of Keptn's: for about an hour."""
+
 LOOKUP_PATIENCE = 120.0
 """Seconds after which a Keptn that takes requests but cannot tell what arrived counts as mute."""
 
@@ -48,8 +51,12 @@ class Channel(abc.ABC):
         """Whether it still makes sense to send this."""
         return True
 
-    async def turned_down(self, letter: Letter, reason: str) -> None:  # noqa: B027 - not needed by all
-        """The receiver will not have the letter; it stays in the ledger with the reason."""
+    async def unwanted(self, letter: Letter, reason: str) -> None:  # noqa: B027 - not needed by all
+        """The receiver waits for nothing any more, or will never have a letter of this kind."""
+
+    async def refused(self, letter: Letter, reason: str) -> None:
+        """The receiver will not have this letter; it stays in the ledger with the reason."""
+        await self.unwanted(letter, reason)
 
 
 class Carrier(abc.ABC):
@@ -255,17 +262,21 @@ class Sender(Carrier):
         if not wanted:
             reason = "Keptn no longer waits for an answer"
             await self._settle(letter, "dropped", reason)
-            await self._channel.turned_down(letter, reason)
+            await self._channel.unwanted(letter, reason)
         return wanted
 
     async def _turn_down(self, letter: Letter, error: Refused) -> None:
-        """A 404 is a wrong or not yet ready address, all else is the letter's own fault."""
-        if error.status == 404:  # noqa: PLR2004 - the HTTP status
+        """What Keptn itself refuses is the letter's fault; a proxy before it may think again."""
+        if error.unserved or error.status == 404:  # noqa: PLR2004 - the HTTP status
             await self._wait_for_destination(letter, NotSent(str(error)))
+            return
+        if not error.explained and letter.attempts < UNEXPLAINED_ATTEMPTS:
+            due = self._clock.now() + self._clock.backoff(letter.attempts + 1)
+            await self._change(letter, state="ready", due=due, note=str(error))
             return
         _LOG.error("%s refused", letter.kind, extra={"cause": str(error)})
         await self._settle(letter, "refused", str(error))
-        await self._channel.turned_down(letter, str(error))
+        await self._channel.refused(letter, str(error))
 
     async def _wait_for_destination(self, letter: Letter, error: Temporary) -> None:
         """It surely did not arrive, and goes again when the destination is well."""

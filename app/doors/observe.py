@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from app.core import Core
 from app.errors import FirstmateError
-from app.events import build, grammar, parse
+from app.events import build, grammar
 from app.events.parse import Event
 from app.keptn.api import KeptnApi
 from app.keptn.wanted import Wanted
@@ -59,7 +59,7 @@ class Observer:
         saved = rows.mark(self.core.ledger.reader, name)
         mark = saved or now - LOOK_BACK_SECONDS
         since = build.timestamp(mark - OVERLAP_SECONDS)
-        events = parse.readable(await self.api.events_since(project, since))
+        events = await self.api.events_since(project, since)
         seen = self._seen.get(project, set())
         new = [one for one in reversed(events) if one.id not in seen]
         await asyncio.gather(*map(self._take, new))

@@ -5,9 +5,8 @@ lenient in all else, because Keptn's own publishers differ: attributes may be mi
 an odd type.
 """
 
-import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
@@ -116,12 +115,14 @@ def read(document: Any) -> Event:
     return event
 
 
-def readable(documents: Iterable[Any]) -> list[Event]:
-    """The events among decoded documents; what is none is left out, for nobody could take it."""
+def readable(documents: Iterable[Any], unfit: Callable[[str, str], object]) -> list[Event]:
+    """The events among Keptn's stored documents; of what is none, `unfit` hears the id and why."""
     events = []
     for one in documents:
-        with contextlib.suppress(BadEvent):
-            events.append(read(one))
+        try:
+            events.append(read({"specversion": "1.0", **one}))
+        except BadEvent as error:
+            unfit(str(one.get("id")), str(error))
     return events
 
 

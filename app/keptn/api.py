@@ -2,16 +2,18 @@
 
 import base64
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import httpx
 
+from app.events import parse
 from app.events.parse import Event
 from app.keptn.resources import SCOPES, Resource
 from app.keptn.uniform import INTEGRATIONS, Integration
@@ -87,9 +89,10 @@ class KeptnApi:
         except Refused:  # this Keptn does not tell
             return True
 
-    async def open_events(self, event_type: str) -> Objects:
+    async def open_events(self, event_type: str) -> list[Event]:
         """All triggered events of exactly this type that wait for an answer, of all projects."""
-        return await self._entries(f"{_OPEN_EVENTS}/{quote(event_type, safe='')}", "events")
+        found = await self._entries(f"{_OPEN_EVENTS}/{quote(event_type, safe='')}", "events")
+        return parse.readable(found, _unfit)
 
     async def projects(self) -> Objects:
         """All projects, each with its `projectName` and the text of its `shipyard`."""
@@ -100,9 +103,10 @@ class KeptnApi:
         where = f"controlPlane/v1/sequence/{quote(project, safe='')}"
         return await self._entries(where, "states", keptnContext=",".join(contexts))
 
-    async def events_since(self, project: str, time: str) -> Objects:
+    async def events_since(self, project: str, time: str) -> list[Event]:
         """What the datastore has of a project with a `time` that, as text, is greater."""
-        return await self._entries(_STORED_EVENTS, "events", project=project, fromTime=time)
+        found = await self._entries(_STORED_EVENTS, "events", project=project, fromTime=time)
+        return parse.readable(found, _unfit)
 
     async def executions(self, event: Event) -> Objects:
         """The sequence executions of the event's context, as the controller counts them."""
@@ -170,7 +174,7 @@ class KeptnApi:
             except Mute as error:
                 silence = error
             except Refused as error:
-                if error.status == httpx.codes.NOT_FOUND and not error.explained:
+                if error.unserved:
                     silence = Unclear(str(error))
                     continue
                 self._way = way
@@ -211,6 +215,11 @@ class KeptnApi:
             method, url, headers=headers, params=params, content=body
         )
         return reply.content
+
+
+@lru_cache(maxsize=1024)  # told once, however often it is listed
+def _unfit(event_id: str, why: str) -> None:
+    logging.getLogger(__name__).warning("event not taken", extra={"event": event_id, "cause": why})
 
 
 @contextmanager

@@ -71,10 +71,16 @@ class KeptnChannel(Channel):
             return await self.api.is_wanted(parse.restore(run.event))
         return True
 
-    async def turned_down(self, letter: Letter, reason: str) -> None:
+    async def unwanted(self, letter: Letter, reason: str) -> None:
         """A `started` that is not wanted ends the run; a `finished` then has nobody to tell."""
         if letter.kind == "started":
             await self.refuse(letter.run, reason)
+
+    async def refused(self, letter: Letter, reason: str) -> None:
+        """For a `finished` goes a plain one, for Keptn waits."""
+        if letter.kind == "finished":
+            await self.core.lifecycle.answer_plainly(letter.run, reason)
+        await self.unwanted(letter, reason)
 
     def _run(self, letter: Letter) -> Run:
         return rows.run(self.core.ledger.reader, letter.run)

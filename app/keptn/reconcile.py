@@ -79,8 +79,8 @@ class Reconciler:
         return news
 
     async def _compare(self, event_type: str, waiting: dict[str, int], *, repair: bool) -> bool:
-        read = parse.readable(await self._api.open_events(event_type))
-        listed = {one.id: one for one in reversed(read) if one.type == event_type}
+        found = await self._api.open_events(event_type)
+        listed = {one.id: one for one in reversed(found) if one.type == event_type}
         were_open = self._known.get(event_type, set())
         news = await self._accept(event_type, listed)
         for event_id in waiting.keys() - listed.keys():

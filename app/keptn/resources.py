@@ -5,6 +5,7 @@ Where they come from is a `Source`'s business; what a file says or is for is nob
 
 import asyncio
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class Resource:
         return self.content.decode(errors="surrogateescape")
 
 
+def is_revision(commit: str) -> bool:
+    """Whether this names one content for ever, as `main` does not, which Keptn's Git takes too."""
+    return re.fullmatch("[0-9a-f]{7,64}", commit) is not None
+
+
 class Source(Protocol):
     """Whoever has the files of an event's project, stage and service."""
 
@@ -87,10 +93,10 @@ class Resources:
     async def read(self, event: Event, uri: str, level: str, commit: str) -> Resource | None:
         """See `Source.read`; the commit is of a stage's branch, a project's own files have none."""
         pin = "" if level == "project" else commit
-        seconds = math.inf if pin else FRESH_SECONDS
-        who = event.id
-        if pin or (commit and self.shared):
-            who, seconds = "", math.inf if pin else self.shared
+        lasting = is_revision(pin)
+        who, seconds = event.id, FRESH_SECONDS
+        if lasting or (not pin and commit and self.shared):
+            who, seconds = "", math.inf if lasting else self.shared
         key = ("file", who, *_scope(event, level), pin, uri)
         return await self._recall(key, seconds, lambda: self.source.read(event, uri, level, pin))
 

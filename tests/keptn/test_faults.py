@@ -148,17 +148,47 @@ async def test_a_started_that_is_refused_after_the_work_drops_the_finished(
     assert captain.counts(event_id) == (0, 0)
 
 
-async def test_a_finished_that_is_refused_is_kept_with_the_reason(
+async def test_for_a_finished_that_keptn_refuses_goes_a_plain_one(
     connected: Callable[..., Ship], captain: Captain
 ) -> None:
     captain.put(config("true"))
     captain.fault("400", kind_of_event="finished")
     ship = connected(engine=InstantEngine())
     event_id = await captain.trigger(ship.door)
+    await captain.wait(event_id)
+    assert captain.counts(event_id) == (1, 1)
+    assert captain.finished(event_id)["status"] == "errored"
+    assert "Keptn refused the answer: " in captain.finished(event_id)["message"]
     await settled(ship, event_id)
-    (letter,) = [one for one in ship.letters(event_id) if one.kind == "finished"]
-    assert letter.state == "refused"
-    assert "told to answer 400" in letter.note
+    first, second = [one for one in ship.letters(event_id) if one.kind == "finished"]
+    assert (first.state, second.state) == ("refused", "done")
+    assert "told to answer 400" in first.note
+
+
+async def test_a_finished_that_is_refused_again_and_again_is_given_up(
+    connected: Callable[..., Ship], captain: Captain
+) -> None:
+    captain.put(config("true"))
+    captain.fault("400", kind_of_event="finished", times=None)
+    ship = connected(engine=InstantEngine())
+    event_id = await captain.trigger(ship.door)
+    await settled(ship, event_id)
+    await eventually(lambda: len(ship.letters(event_id)) == 3)
+    await settled(ship, event_id)
+    assert captain.counts(event_id) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", ["started", "finished"])
+async def test_what_only_a_proxy_refuses_goes_again(
+    connected: Callable[..., Ship], captain: Captain, kind: str
+) -> None:
+    captain.put(config("true"))
+    captain.fault("413_of_a_proxy", kind_of_event=kind, times=3)
+    ship = connected(engine=InstantEngine())
+    event_id = await captain.trigger(ship.door)
+    await captain.wait(event_id)
+    assert captain.counts(event_id) == (1, 1)
+    assert captain.finished(event_id)["result"] == "pass"
 
 
 async def test_a_very_late_started_is_sent_only_if_keptn_still_waits(

@@ -19,7 +19,7 @@ from tests.test_planning import run_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVENT = event()
-FILE = ("service", "a", "c1")
+FILE = ("service", "a", "c1c1c1c1")
 
 
 class StillClock(Clock):
@@ -65,20 +65,29 @@ def of(**scope: str) -> Event:
 async def test_what_a_commit_holds_and_what_it_lacks_is_asked_for_once(
     cached: Resources, shelf: Shelf, still: StillClock, level: str, uri: str
 ) -> None:
-    found = await cached.read(EVENT, uri, level, "c1")
+    found = await cached.read(EVENT, uri, level, "c1c1c1c1")
     assert (found is None) == (uri == "none")
     still.passed += 1e9
-    assert await cached.read(EVENT, uri, level, "c1") == found
-    assert shelf.asked == {(level, uri, "c1"): 1}
+    assert await cached.read(EVENT, uri, level, "c1c1c1c1") == found
+    assert shelf.asked == {(level, uri, "c1c1c1c1"): 1}
+
+
+@pytest.mark.parametrize("name", ["main", "v1.0", "c1c1c1"])
+async def test_a_name_that_may_move_is_no_commit(
+    cached: Resources, shelf: Shelf, name: str
+) -> None:
+    for number in (0, 1, 1):
+        await cached.read(event(id=f"{number}"), "a", "service", name)
+    assert shelf.asked == {("service", "a", name): 2}
 
 
 async def test_another_commit_project_stage_or_service_is_another_file(
     cached: Resources, shelf: Shelf
 ) -> None:
     for scope in ({}, {"project": "q"}, {"stage": "q"}, {"service": "q"}):
-        await cached.read(of(**scope), "a", "service", "c1")
-    await cached.read(EVENT, "a", "service", "c2")
-    await cached.read(EVENT, "b", "service", "c1")
+        await cached.read(of(**scope), "a", "service", "c1c1c1c1")
+    await cached.read(EVENT, "a", "service", "c2c2c2c2")
+    await cached.read(EVENT, "b", "service", "c1c1c1c1")
     assert sum(shelf.asked.values()) == 6
 
 
@@ -86,9 +95,9 @@ async def test_services_share_the_files_of_their_stage_and_stages_those_of_their
     cached: Resources, shelf: Shelf
 ) -> None:
     for number in range(5):
-        await cached.read(of(service=f"svc{number}"), "a", "stage", "c1")
-        await cached.read(of(stage=f"s{number}"), "a", "project", "c1")
-    assert shelf.asked == {("stage", "a", "c1"): 1, ("project", "a", ""): 1}
+        await cached.read(of(service=f"svc{number}"), "a", "stage", "c1c1c1c1")
+        await cached.read(of(stage=f"s{number}"), "a", "project", "c1c1c1c1")
+    assert shelf.asked == {("stage", "a", "c1c1c1c1"): 1, ("project", "a", ""): 1}
 
 
 async def test_names_that_look_alike_when_joined_are_told_apart(
@@ -120,10 +129,10 @@ async def test_a_projects_file_is_shared_for_a_moment_by_events_with_a_commit(
     cached: Resources, shelf: Shelf, still: StillClock
 ) -> None:
     for number in range(3):
-        await cached.read(event(id=f"{number}"), "a", "project", "c1")
+        await cached.read(event(id=f"{number}"), "a", "project", "c1c1c1c1")
     assert shelf.asked == {("project", "a", ""): 1}
     still.passed += SHARED_SECONDS
-    await cached.read(EVENT, "a", "project", "c1")
+    await cached.read(EVENT, "a", "project", "c1c1c1c1")
     assert shelf.asked == {("project", "a", ""): 2}
 
 
@@ -132,7 +141,7 @@ async def test_a_projects_file_is_asked_for_by_each_event_where_that_costs_nothi
 ) -> None:
     cached = Resources(shelf, still, shared=0.0)
     for number in (0, 1, 1):
-        await cached.read(event(id=f"{number}"), "a", "project", "c1")
+        await cached.read(event(id=f"{number}"), "a", "project", "c1c1c1c1")
     assert shelf.asked == {("project", "a", ""): 2}
 
 
@@ -162,7 +171,9 @@ async def test_a_list_is_remembered_for_ten_seconds(
 
 async def test_those_who_ask_at_once_share_one_request(cached: Resources, shelf: Shelf) -> None:
     shelf.open.clear()
-    asking = [asyncio.create_task(cached.read(EVENT, "a", "service", "c1")) for _ in range(50)]
+    asking = [
+        asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1")) for _ in range(50)
+    ]
     await asyncio.sleep(0.001)
     shelf.open.set()
     found = await asyncio.gather(*asking)
@@ -174,7 +185,9 @@ async def test_one_who_gives_up_does_not_take_the_answer_from_the_others(
     cached: Resources, shelf: Shelf
 ) -> None:
     shelf.open.clear()
-    first, second = (asyncio.create_task(cached.read(EVENT, *FILE[1::-1], "c1")) for _ in range(2))
+    first, second = (
+        asyncio.create_task(cached.read(EVENT, *FILE[1::-1], "c1c1c1c1")) for _ in range(2)
+    )
     await asyncio.sleep(0.001)
     first.cancel()
     await asyncio.sleep(0.001)
@@ -189,12 +202,12 @@ async def test_an_error_reaches_all_who_asked_and_is_forgotten(
 ) -> None:
     shelf.open.clear()
     shelf.faults = [NotSent("away")]
-    asking = [asyncio.create_task(cached.read(EVENT, "a", "service", "c1")) for _ in range(3)]
+    asking = [asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1")) for _ in range(3)]
     await asyncio.sleep(0.001)
     shelf.open.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(one, NotSent) for one in results)
-    assert await cached.read(EVENT, "a", "service", "c1")
+    assert await cached.read(EVENT, "a", "service", "c1c1c1c1")
     assert shelf.asked == {FILE: 2}
 
 
@@ -203,7 +216,7 @@ async def test_an_error_that_nobody_waits_for_any_more_is_no_noise(
 ) -> None:
     shelf.open.clear()
     shelf.faults = [NotSent("away")]
-    asking = asyncio.create_task(cached.read(EVENT, "a", "service", "c1"))
+    asking = asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1"))
     await asyncio.sleep(0.001)
     asking.cancel()
     shelf.open.set()
@@ -217,14 +230,14 @@ async def test_memory_is_bounded_and_what_was_used_longest_ago_goes_first(
     monkeypatch.setattr(resources, "MEMORY_BYTES", 10 * (resources.ENTRY_BYTES + 1000))
     shelf.files = {("service", str(number)): bytes(950) for number in range(11)}
     for number in range(10):
-        await cached.read(EVENT, str(number), "service", "c1")
-    await cached.read(EVENT, "0", "service", "c1")
-    await cached.read(EVENT, "10", "service", "c1")
+        await cached.read(EVENT, str(number), "service", "c1c1c1c1")
+    await cached.read(EVENT, "0", "service", "c1c1c1c1")
+    await cached.read(EVENT, "10", "service", "c1c1c1c1")
     assert cached._size <= resources.MEMORY_BYTES
     shelf.asked.clear()
     for number in (0, 10, 2, 1):
-        await cached.read(EVENT, str(number), "service", "c1")
-    assert shelf.asked == {("service", "1", "c1"): 1}
+        await cached.read(EVENT, str(number), "service", "c1c1c1c1")
+    assert shelf.asked == {("service", "1", "c1c1c1c1"): 1}
 
 
 async def test_what_is_not_there_takes_memory_too(
@@ -241,16 +254,16 @@ async def test_a_huge_file_is_not_remembered(
 ) -> None:
     monkeypatch.setattr(resources, "LARGEST_BYTES", 5000)
     shelf.files["service", "huge"] = bytes(5000)
-    await cached.read(EVENT, "a", "service", "c1")
+    await cached.read(EVENT, "a", "service", "c1c1c1c1")
     for _ in range(2):
-        await cached.read(EVENT, "huge", "service", "c1")
-    await cached.read(EVENT, "a", "service", "c1")
-    assert shelf.asked == {FILE: 1, ("service", "huge", "c1"): 2}
+        await cached.read(EVENT, "huge", "service", "c1c1c1c1")
+    await cached.read(EVENT, "a", "service", "c1c1c1c1")
+    assert shelf.asked == {FILE: 1, ("service", "huge", "c1c1c1c1"): 2}
 
 
 async def test_the_patient_ask_again_with_growing_pauses(shelf: Shelf, still: StillClock) -> None:
     shelf.faults = [Temporary("away") for _ in range(8)]
-    assert await Patient(shelf, still).read(EVENT, "a", "service", "c1")
+    assert await Patient(shelf, still).read(EVENT, "a", "service", "c1c1c1c1")
     assert still.slept == [0.5, 1, 2, 4, 8, 15, 15, 15]
     shelf.faults = [Temporary("come later", after=60)]
     assert await Patient(shelf, still).listed(EVENT, "service")
@@ -260,7 +273,7 @@ async def test_the_patient_ask_again_with_growing_pauses(shelf: Shelf, still: St
 async def test_the_patient_give_up_after_nine_minutes(shelf: Shelf, still: StillClock) -> None:
     shelf.faults = [Temporary("keptn:80 /x: status 503") for _ in range(100)]
     with pytest.raises(Permanent, match=r"^asked for 540 s: keptn:80 /x: status 503$"):
-        await Patient(shelf, still).read(EVENT, "a", "service", "c1")
+        await Patient(shelf, still).read(EVENT, "a", "service", "c1c1c1c1")
     assert 540 < still.passed < 560
 
 
@@ -269,7 +282,7 @@ async def test_the_patient_do_not_ask_again_what_is_refused(
 ) -> None:
     shelf.faults = [Refused("status 400", 400)]
     with pytest.raises(Refused):
-        await Patient(shelf, still).read(EVENT, "a", "service", "c1")
+        await Patient(shelf, still).read(EVENT, "a", "service", "c1c1c1c1")
     assert sum(shelf.asked.values()) == 1
 
 

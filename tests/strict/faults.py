@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 LOOKUPS = ("execution", "datastore")
 PLACES = {*LOOKUPS, "lookup", "any", "event", "triggered", "sequence", "resource", "log"}
 PLACES |= {"metadata", "auth", "project", "control", "uniform"}
 BEFORE = {"400", "401", "403", "404", "429", "500", "503"}
-BEFORE |= {"500_before_accept", "drop_request", "refuse"}
+BEFORE |= {"500_before_accept", "drop_request", "refuse", "413_of_a_proxy"}
 """Modes in which the message is neither taken nor is the sender told that it was."""
 
 
@@ -103,6 +103,8 @@ class Faults:
     async def settle(self, rule: Rule | None, answer: Answer) -> Response | None:
         """Publish and reply as the rule says; None closes the connection without a reply."""
         mode, seconds = (rule.mode, rule.seconds) if rule else ("", None)
+        if mode == "413_of_a_proxy":
+            return HTMLResponse("<html>Request Entity Too Large", 413)
         if mode in BEFORE:
             return self._turn_away(mode, seconds)
         answer.promise()
