@@ -138,7 +138,7 @@ def cluster_for(settings: Settings, clock: Clock) -> "tuple[Cluster, Site]":
     try:
         from app.engines.kubernetes import client  # noqa: PLC0415 - slow to import
     except ImportError:
-        raise Permanent("Kubernetes Jobs need an extra: install keptn-firstmate[k8s]") from None
+        raise Permanent("Kubernetes Jobs need the extra `k8s`: pip install '.[k8s]'") from None
     site = _site(settings)
     return client.Cluster(clock, *_access(settings)), site
 
@@ -218,7 +218,7 @@ def broker_for(settings: Settings, clock: Clock) -> "Broker | None":
     try:
         from app.keptn.nats import Broker  # noqa: PLC0415 - an extra
     except ImportError:
-        raise Permanent("EVENTBROKER needs an extra: install keptn-firstmate[nats]") from None
+        raise Permanent("EVENTBROKER needs the extra `nats`: pip install '.[nats]'") from None
     return Broker(servers, settings.eventbroker_credentials_file, settings.source, clock)
 
 

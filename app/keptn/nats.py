@@ -6,8 +6,11 @@ What an event means, and which way it takes where there is no stream, is not kno
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -40,8 +43,9 @@ class Broker:
     def __init__(
         self, servers: Sequence[str], credentials: Path | None, group: str, clock: Clock
     ) -> None:
-        self._servers, self._credentials, self._group = list(servers), credentials, group
-        self._clock = clock
+        self._servers = [re.sub("//.*@", "//", server) for server in servers]
+        self._login, self._credentials = _login(servers[0]), credentials
+        self._group, self._clock = group, clock
         self._client: Client | None = None
         self._subscription: Subscription | None = None
         self._arrived = asyncio.Queue[Msg](WAITING)
@@ -113,9 +117,9 @@ class Broker:
                 failures = 0
                 while client.is_connected:  # not every client that closes says so
                     await self._clock.sleep(LOOK_SECONDS)
-                cause = type(client.last_error).__name__
+                cause = repr(client.last_error)
             except Exception as error:  # noqa: BLE001 - many unrelated types; each means the same
-                cause = type(error).__name__
+                cause = repr(error)
             finally:
                 await client.close()
             failures += 1
@@ -131,6 +135,7 @@ class Broker:
             self._servers,
             name=self._group,
             user_credentials=self._credentials,
+            **self._login,
             allow_reconnect=False,  # a new client is made instead: nothing old goes out late
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
@@ -144,6 +149,14 @@ class Broker:
         self._client = client
         _LOG.info("NATS is connected")
         self.missed()
+
+
+def _login(server: str) -> dict[str, Any]:
+    """User and password, or a token, as a URL has them, which escapes what it cannot hold."""
+    found = urlsplit(server)
+    if found.password is None:
+        return {"token": unquote(found.username)} if found.username else {}
+    return {"user": unquote(found.username or ""), "password": unquote(found.password)}
 
 
 async def _find_stream(client: Client, subject: str) -> str:

@@ -16,6 +16,9 @@ from app.keptn.api import KeptnApi, mapping, mappings
 from app.ledger import rows
 
 READ_SECONDS, RETRY_SECONDS = 300.0, 20.0
+USUAL = ("deployment", "test", "evaluation", "release", "rollback", "action", "remote-task")
+"""The tasks that are looked for while no shipyard can be read."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -47,6 +50,8 @@ class Wanted:
         except FirstmateError as error:
             _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
             self._due = self._clock.tick() + RETRY_SECONDS
+            for task in () if self.types or not self._polls else USUAL:
+                self.add(grammar.of_task(task, "triggered"))
             return
         self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
         for task in (name for one in listed for name in ("evaluation", *task_names(one))):

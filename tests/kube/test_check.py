@@ -232,4 +232,4 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "error: cluster: Kubernetes Jobs need an extra" in done.stdout
+    assert "error: cluster: Kubernetes Jobs need the extra" in done.stdout

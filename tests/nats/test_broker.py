@@ -258,9 +258,9 @@ async def test_the_user_in_the_url_is_heeded_and_the_password_is_told_to_nobody(
     connect: Callable[..., Awaitable[Broker]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with NatsServer(None, "--user", "captain", "--pass", "planted") as server:
+    with NatsServer(None, "--user", "captain", "--pass", "planted@1/2") as server:
         place = server.url.removeprefix("nats://")
-        await connect(f"nats://captain:planted@{place}")
+        await connect(f"nats://captain:planted%401%2F2@{place}")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await connect(f"nats://captain:planted-too@{place}")
