@@ -96,7 +96,7 @@ def whole_lines(output: Output) -> Output:
     if not output.missing:
         return output
     head = output.head[: output.head.rfind(b"\n") + 1 or None]
-    tail = output.tail[output.tail.find(b"\n") + 1 :]
+    tail = output.tail[output.tail.find(b"\n", 0, -1) + 1 :]
     return Output(head, output.total - len(head) - len(tail), tail)
 
 

@@ -187,6 +187,7 @@ def test_a_single_endless_line_is_cut_anywhere() -> None:
         (Output(b"a\nb", 0, b"c\n"), Output(b"a\nb", 0, b"c\n")),
         (Output(b"a\nb", 9, b"c\nd\n"), Output(b"a\n", 12, b"d\n")),
         (Output(b"ab", 9, b"cd"), Output(b"ab", 9, b"cd")),
+        (Output(b"ab", 9, b"cd\n"), Output(b"ab", 9, b"cd\n")),
     ],
 )
 def test_no_half_lines_stand_around_what_is_missing(output: Output, whole: Output) -> None:

@@ -25,7 +25,7 @@ PROGRAM = supervisor.__name__
 
 _START_SECONDS = 10.0
 _LONGEST_LINE = 1 << 24
-_INTERRUPTED = Ended(None, "interrupted", "its supervisor was ended from outside")
+_INTERRUPTED = Ended(None, "interrupted", "its supervisor has gone, or could not save its end")
 
 
 @dataclass(frozen=True, slots=True)

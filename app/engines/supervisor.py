@@ -31,6 +31,9 @@ KILL_SECONDS = 5.0
 """Between the polite end of a job and the certain one."""
 
 _CHUNK = 1 << 16
+_ROOM = " " * 4096
+"""For a job's exit, kept free from its start: blanks behind it mean nothing."""
+
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -130,9 +133,15 @@ def _take(file: int) -> bytes | None:
 
 def _save(path: str, value: dict[str, Any]) -> None:
     """Write a file that is there whole or not at all."""
-    with open(path + ".part", "w") as file:  # noqa: PTH123 - as above
-        json.dump(value, file)
+    _write(path + ".part", json.dumps(value))
     os.rename(path + ".part", path)  # noqa: PTH104 - as above
+
+
+def _write(path: str, text: str) -> None:
+    """Write over what a file begins with, which takes no more of a full disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
 
 
 def _save_exit(place: str, code: int, cause: str, detail: str) -> None:
@@ -204,6 +213,7 @@ class Supervisor:
         except FileExistsError:
             return  # launched before: at most once, whoever asks
         try:
+            _write(f"{place}/exit.json.part", _ROOM)
             job = self._jobs[key] = Job(place, spec, self._introduce)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             _save_exit(place, 127, "start", _reason(error))

@@ -11,7 +11,7 @@ from app.document.typed import Parsed, loaded, validated
 from app.jobconfig.paths import BadPath, PathError, find
 from app.jobconfig.patterns import can_match
 from app.jobconfig.read import parsed
-from app.jobconfig.schema import EventFilter, JobConfig
+from app.jobconfig.schema import Env, EventFilter, JobConfig
 
 _NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
 
@@ -45,15 +45,31 @@ def _of_file(config: JobConfig, tree: Node, *, needs_cmd: bool) -> Iterator[Prob
         for task, at in zip(action.tasks, items(node, "tasks"), strict=True):
             if needs_cmd and not any(task.cmd):
                 yield Problem(*place_of(at, "image"), _NO_CMD)
+            if task.max_poll_duration is not None and task.max_poll_duration <= 0:
+                yield Problem(*place_of(at, "maxPollDuration"), "leaves the task no time to run in")
+            for env, there in zip(task.env, items(at, "env"), strict=True):
+                yield from _of_env(env, there)
+
+
+def _of_env(env: Env, node: Node) -> Iterator[Problem]:
+    if env.value_from not in ("string", "event", "secret"):
+        what = f"`valueFrom` must be string, event or secret, not {shown(env.value_from)!r}"
+        yield Problem(*place_of(node, "valueFrom"), f"{what}: the task cannot run")
+    elif env.value_from == "event":
+        yield from _of_path(env.value, node, "value")
+
+
+def _of_path(path: str, node: Node, key: str) -> Iterator[Problem]:
+    try:
+        find(path or "$", {})
+    except BadPath as error:
+        yield Problem(*place_of(node, key), f"matches nothing: {shown(str(error), 200)}")
+    except PathError:
+        pass  # in an event it may lead somewhere
 
 
 def _of_entry(entry: EventFilter, node: Node) -> Iterator[Problem]:
     if not can_match(entry.name):
         what = f"event name `{shown(entry.name)}` matches no sh.keptn.event.<task>.triggered"
-        yield Problem(*place_of(node, "name"), f"{what}, and only such events start jobs")
-    try:
-        find(entry.jsonpath.property or "$", {})
-    except BadPath as error:
-        yield Problem(*place_of(node, "jsonpath"), f"matches nothing: {shown(str(error), 200)}")
-    except PathError:
-        pass  # in an event it may lead somewhere
+        yield Problem(*place_of(node, "name"), f"{what} or .finished, and such events start jobs")
+    yield from _of_path(entry.jsonpath.property, node, "jsonpath")

@@ -10,10 +10,11 @@ from typing import Any
 import re2
 
 from app.document.scalars import shown
-from app.events.grammar import of_task
+from app.events.grammar import of_sequence, of_task
 
 _REMEDY = r"names are regular expressions: write .*\.triggered$, not *.triggered"
 _USUAL = ("approval", "deployment", "evaluation", "get-sli", "release", "rollback", "test")
+_OF_TASKS = ("triggered", "started", "finished", "status.changed")
 _GAP = "\0"
 # One character, escaped, of a class, or as it is; then how often. Or an anchor at its end.
 _TOKEN = re.compile(
@@ -40,7 +41,9 @@ def compiled(pattern: str) -> Any:
 
 
 def can_match(pattern: str) -> bool:
-    """Whether the pattern is found in any `sh.keptn.event.<task>.triggered`: only they start jobs.
+    """Whether the pattern is found in any type that starts jobs, as far as Keptn knows such types.
+
+    They are of a task's triggered event, or tell what others did to a task or a sequence.
 
     A single `.` is taken for the dot that it is meant for, except in the names of usual tasks.
     Groups, classes, `|` and counts are not looked into: such a pattern gets the benefit of doubt.
@@ -54,6 +57,9 @@ def can_match(pattern: str) -> bool:
 
 
 def _occurs(text: str) -> bool:
-    """Whether a type has this text, anchors included; its task's name can only be in the text."""
-    tasks = filter(None, ("x", *re.split(r"[.^$]", text)))
-    return any(text in f"^{of_task(task, 'triggered')}$" for task in tasks)
+    """Whether a type has this text, anchors included; the names in it can only be in the text."""
+    names = [*filter(None, ("x", *re.split(r"[.^$]", text)))]
+    types = [of_task(task, kind) for task in names for kind in _OF_TASKS]
+    if "finished" in text:  # else a typing error in a task's kind would be a sequence's name
+        types += [of_sequence(one, two, "finished") for one in names for two in names]
+    return any(text in f"^{event_type}$" for event_type in types)

@@ -33,6 +33,14 @@ async def test_after_a_killed_one_comes_another(own_yard: Yard) -> None:
     assert await own_yard.run("true", key="next") == Ended(0)
 
 
+async def test_room_for_a_jobs_exit_is_kept_while_it_runs(own_yard: Yard) -> None:
+    job = own_yard.begin(*shell("echo begun; sleep 0.3; exit 9"))
+    await eventually(lambda: own_yard.text() == "begun\n")
+    assert (own_yard.place / "exit.json.part").stat().st_size == 4096
+    assert await job == Ended(9)
+    assert not (own_yard.place / "exit.json.part").exists()
+
+
 async def test_launched_again_after_that_a_job_is_interrupted_too(own_yard: Yard) -> None:
     job = own_yard.begin(*shell("echo begun; sleep 300"))
     await eventually(lambda: own_yard.text() == "begun\n")

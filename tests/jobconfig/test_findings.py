@@ -12,18 +12,18 @@ actions:
 - name: a
   events:
   - name: sh.keptn.events.test.triggered
-  - name: test.finished
+  - name: test.finishd
   - jsonpath: {property: '$.data.a-b'}
   tasks:
   - {name: t, image: i}
   - {name: u, image: i, cmd: [x]}
   - {image: j, name: t, cmd: ['']}
 """
-ONLY = "matches no sh.keptn.event.<task>.triggered, and only such events start jobs"
+ONLY = "matches no sh.keptn.event.<task>.triggered or .finished, and such events start jobs"
 QUOTES = 'odd keys need double quotes, as in ["build-id"]'
 FOUND = [
     (5, 11, f"event name `sh.keptn.events.test.triggered` {ONLY}"),
-    (6, 11, f"event name `test.finished` {ONLY}"),
+    (6, 11, f"event name `test.finishd` {ONLY}"),
     (7, 15, f"matches nothing: parsing error: $.data.a-b: {QUOTES}"),
 ]
 NO_CMD = "a task without `cmd`: the engine in use runs commands, and does not know the image's"
@@ -35,6 +35,18 @@ def found(text: str, *, needs_cmd: bool = False) -> list[Problem]:
 
 def test_what_is_odd_is_told_in_the_order_of_the_file() -> None:
     assert found(ODD) == FOUND
+
+
+def test_what_can_only_fail_is_told() -> None:
+    env = "[{name: a}, {name: b, valueFrom: Event}, {name: c, valueFrom: event, value: '$..['}]"
+    tasks = f"[{{image: i, maxPollDuration: 0, env: {env}}}]"
+    told = found(f"apiVersion: v2\nactions: [{{events: [{{name: test}}], tasks: {tasks}}}]\n")
+    assert [one.text.partition(":")[0] for one in told] == [
+        "leaves the task no time to run in",
+        "`valueFrom` must be string, event or secret, not ''",
+        "`valueFrom` must be string, event or secret, not 'Event'",
+        "matches nothing",
+    ]
 
 
 def test_an_engine_that_knows_no_images_needs_a_command() -> None:

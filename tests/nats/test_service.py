@@ -190,5 +190,7 @@ async def test_without_the_extra_it_does_not_start(
     start: Callable[..., Ship], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "app.keptn.nats", None)
-    with pytest.raises(Permanent, match=r"^EVENTBROKER needs the extra `nats`: pip install '.\[nats\]'$"):
+    with pytest.raises(
+        Permanent, match=r"^EVENTBROKER needs the extra `nats`: pip install '.\[nats\]'$"
+    ):
         start(eventbroker="nats://nowhere", keptn_distributor_url="http://127.0.0.1:9")
