@@ -139,10 +139,11 @@ class Check:
 
 @commands.word("check [FILES] [--cluster] [--strict] [--json]")
 def check(files: Sequence[Path], *, cluster: bool, strict: bool, as_json: bool) -> NoReturn:
-    """Check job configs, shipyards, routes and policies: FILES, or all of this folder's project."""
+    """Check job configs, shipyards, routes and policies: FILES, or all of a folder's project."""
     if cluster and files:
         raise click.UsageError("--cluster looks at what is around the service, and at no FILES")
-    found = clustering.findings() if cluster else Check().findings(files or _project())
+    chosen = chain.from_iterable(map(_files, files or [Path()]))
+    found = clustering.findings() if cluster else Check().findings(chosen)
     if as_json:
         click.echo(json.dumps([one._asdict() for one in found], indent=2))
     else:
@@ -160,12 +161,14 @@ def schema(kind: str) -> str:
     return json.dumps(editor.loosened(model.model_json_schema()), indent=2)
 
 
-def _project() -> list[Path]:
-    """The files of the project in this folder."""
-    operators = map(Path, ("shipyard.yaml", "routes.yaml", "policy.yaml"))
-    found = [*filter(Path.is_file, operators), *Layout(Path()).configs()]
+def _files(path: Path) -> list[Path]:
+    """A file, or those of the project in a folder."""
+    if not path.is_dir():
+        return [path]
+    operators = map(path.joinpath, ("shipyard.yaml", "routes.yaml", "policy.yaml"))
+    found = [*filter(Path.is_file, operators), *Layout(path).configs()]
     if not found:
-        raise Permanent("no shipyard.yaml and no job config in this folder: name the files")
+        raise Permanent(f"no shipyard.yaml and no job config in {path.resolve()}: name the files")
     return found
 
 

@@ -64,6 +64,11 @@ def test_a_folder_without_files_says_what_to_do(
     assert (done.exit_code, "name the files" in done.output) == (1, True)
 
 
+def test_a_folder_stands_for_its_project(folder: Path) -> None:
+    write(folder, "other/jobconfig.yaml", CONFIG.replace("image", "imag"))
+    assert check("other").output.startswith("other/jobconfig.yaml:8:")
+
+
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     done = check("none.yaml")
     assert (done.exit_code, "none.yaml cannot be read" in done.output) == (1, True)
