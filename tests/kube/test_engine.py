@@ -7,7 +7,7 @@ import pytest
 from app.engines import spool
 from app.engines.contract import Ended
 from app.errors import Permanent
-from tests.kube.conftest import Harbour
+from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
 

@@ -19,7 +19,7 @@ from app.river import engine_for
 from tests.captain import Captain, config
 from tests.clocks import FastClock
 from tests.conftest import connection
-from tests.kube.conftest import SITE, Harbour
+from tests.kube.harbour import SITE, Harbour
 from tests.kube.plays import Play
 from tests.kube.server import Kube
 from tests.ship import Ship

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.engines.contract import Ended
-from tests.kube.conftest import Harbour
+from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
 
