@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import SCOPE, Terminal, json_of
 
 
+@pytest.mark.slow
 def test_trigger_prints_the_context_as_keptn_does(terminal: Terminal) -> None:
     done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--labels", "build=7")
 
@@ -19,12 +20,14 @@ def test_trigger_prints_the_context_as_keptn_does(terminal: Terminal) -> None:
     assert done.output.startswith("ID of Keptn context: ")
 
 
+@pytest.mark.slow
 def test_trigger_prints_json_for_scripts(terminal: Terminal) -> None:
     done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--json")
 
     assert list(json_of(done.output)) == ["keptnContext"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -101,6 +104,7 @@ def answering(reply: str) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal) -> None:
     told = terminal.run("auth")
 
@@ -108,6 +112,7 @@ def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal)
     assert told.output.startswith("Successfully authenticated against the Keptn cluster http://127")
 
 
+@pytest.mark.slow
 def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Terminal) -> None:
     scope = (*SCOPE[:-1], "nobody-answers")
     times = ("--start", "2026-01-31T11:59:59", "--timeframe", "5m")
@@ -123,12 +128,14 @@ def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Termina
     }
 
 
+@pytest.mark.slow
 def test_help_lists_our_commands_and_those_of_keptn(terminal: Terminal) -> None:
     listed = terminal.run("--help").output.partition("Commands:")[2].split()
 
     assert {"serve", "why", "auth", "add-resource", "trigger", "abort"} <= {*listed}
 
 
+@pytest.mark.slow
 def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
     run = terminal.answered()
 
@@ -141,6 +148,7 @@ def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_logs_prints_what_the_task_printed(terminal: Terminal) -> None:
     run = terminal.answered()
 
@@ -150,6 +158,7 @@ def test_logs_prints_what_the_task_printed(terminal: Terminal) -> None:
     assert terminal.run("logs", str(run["id"])).output == by_event.output
 
 
+@pytest.mark.slow
 def test_why_tells_what_was_sent(terminal: Terminal) -> None:
     event_id = terminal.answered()["event_id"]
 
@@ -161,6 +170,7 @@ def test_why_tells_what_was_sent(terminal: Terminal) -> None:
     assert "  task Say Hello: ended" in told
 
 
+@pytest.mark.slow
 def test_why_has_json_without_any_body(terminal: Terminal) -> None:
     event_id = terminal.answered()["event_id"]
 
@@ -170,6 +180,7 @@ def test_why_has_json_without_any_body(terminal: Terminal) -> None:
     assert {one["body"] for one in told["messages"]} == {None}
 
 
+@pytest.mark.slow
 def test_why_says_when_an_event_never_came(terminal: Terminal) -> None:
     told = terminal.run("why", "no-such-event")
 
@@ -191,10 +202,12 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
     assert "FORWARD_URL: Value error, must be a URL" in told.output
 
 
+@pytest.mark.slow
 def test_the_version_is_told(terminal: Terminal) -> None:
     assert terminal.run("--version").output.startswith("firstmate, version ")
 
 
+@pytest.mark.slow
 def test_a_second_service_hears_who_holds_the_folder(terminal: Terminal) -> None:
     told = terminal.run("serve", ".", PORT="0", OPS_PORT="0", PLANE_PORT="0")
 

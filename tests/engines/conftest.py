@@ -161,12 +161,7 @@ async def box_yard(tmp_path: Path, stand_in_cli: Cli) -> AsyncIterator[Yard]:
     await yard.engine.close()
 
 
-@pytest.fixture(
-    params=[
-        "process",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("box", "real", "kubernetes")),
-    ]
-)
+@pytest.fixture(params=["process", "box", "real", "kubernetes"])
 async def any_yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
     """Each engine in turn, on a folder whose supervisor may be killed."""
     folder = tmp_path / "jobs"

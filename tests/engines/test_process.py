@@ -10,6 +10,8 @@ from app.errors import Permanent
 from tests.engines.conftest import OURS, Yard, is_alive, shell
 from tests.ship import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("name", "code"), [("SEGV", 139), ("KILL", 137), ("TERM", 143)])
 async def test_a_signal_is_told_as_a_container_engine_would(
@@ -97,7 +99,6 @@ async def test_a_deadline_ends_the_whole_group_politely_first(yard: Yard) -> Non
     await eventually(lambda: not is_alive(int(child)))
 
 
-@pytest.mark.slow
 async def test_who_does_not_heed_the_deadline_is_killed(yard: Yard) -> None:
     script = "trap '' TERM; echo $$; sleep 300 & echo $!; wait; sleep 300"
     ended = await yard.run(*shell(script), deadline=0.5)
@@ -111,7 +112,6 @@ async def test_no_deadline_is_too_short(yard: Yard) -> None:
     assert ended == Ended(143, "timeout", "ended by signal SIGTERM")
 
 
-@pytest.mark.slow
 async def test_jobs_that_are_ended_before_they_begin_harm_no_others(yard: Yard) -> None:
     late = [
         yard.begin("sleep", "300", key=f"{yard.key}-{number}", deadline=0.0)
@@ -147,7 +147,6 @@ async def test_a_long_data_folder_is_no_hindrance(tmp_path: Path) -> None:
     await yard.engine.close()
 
 
-@pytest.mark.slow
 async def test_three_hundred_jobs_at_the_same_time(yard: Yard) -> None:
     jobs = [
         yard.begin(

@@ -14,7 +14,10 @@ from tests.conftest import connection, event
 from tests.ship import Ship
 from tests.strict.client import StrictKeptn
 
-VERSIONS = ["0.17.2", "0.18.2", "0.19.3", "1.0.0", "1.4.5"]
+VERSIONS = [
+    *(pytest.param(one, marks=pytest.mark.slow) for one in ("0.17.2", "0.18.2", "0.19.3", "1.0.0")),
+    "1.4.5",  # behind a sidecar it is the one way through the whole service that `make fast` goes
+]
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def asked(captain: Captain, part: str, **only: str) -> list[str]:
     return [one["path"] for one in lookups if part in one["path"]]
 
 
-@pytest.mark.parametrize("way", ["api", "sidecar"])
+@pytest.mark.parametrize("way", [pytest.param("api", marks=pytest.mark.slow), "sidecar"])
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_each_version_is_answered_once_and_its_files_are_found(
     start: Callable[..., Ship], keptn: StrictKeptn, captain: Captain, version: str, way: str
@@ -53,6 +56,7 @@ async def test_each_version_is_answered_once_and_its_files_are_found(
         assert not asked(captain, older)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["api", "sidecar"])
 async def test_a_keptn_that_is_updated_is_found_again(
     start: Callable[..., Ship], keptn: StrictKeptn, captain: Captain, way: str
@@ -66,6 +70,7 @@ async def test_a_keptn_that_is_updated_is_found_again(
         assert version in captain.finished(event)["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "times"), [("0.17.2", 0), ("1.4.5", 1)])
 async def test_executions_are_asked_for_only_where_there_are_such(
     start: Callable[..., Ship], keptn: StrictKeptn, captain: Captain, version: str, times: int
@@ -93,6 +98,7 @@ def progress(captain: Captain, context: str) -> list[dict[str, Any]]:
     return list(found["events"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "way", "told"),
     [
@@ -141,6 +147,7 @@ async def test_a_distributor_far_from_keptn_is_not_told_of_progress_again(
         assert remote.state()["requests"]["event"] == 3, "started, progress, finished"
 
 
+@pytest.mark.slow
 async def test_who_waits_for_a_slot_says_so_and_again_when_it_is_launched(
     start: Callable[..., Ship], strict: StrictKeptn, captain: Captain, clock: FastClock
 ) -> None:

@@ -11,6 +11,8 @@ from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("code", [0, 1, 7, 127, 255])
 async def test_an_exit_code_is_told(harbour: Harbour, code: int) -> None:

@@ -11,6 +11,8 @@ from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
 
+pytestmark = pytest.mark.slow
+
 PULL = 'Failed to pull image "nowhere/x:1": not found'
 
 
@@ -30,14 +32,8 @@ def _waiting(*reasons: str) -> Play:
             25,
         ),
         (Play(failed_create='serviceaccount "no" not found'), 'serviceaccount "no"', 14, 30),
-        pytest.param(
-            *(Play(unschedulable="0/3 nodes"), "Unschedulable: 0/3 nodes", 175, 195),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            *(Play(failed_create="exceeded quota: pods=10"), "exceeded quota", 175, 200),
-            marks=pytest.mark.slow,
-        ),
+        (Play(unschedulable="0/3 nodes"), "Unschedulable: 0/3 nodes", 175, 195),
+        (Play(failed_create="exceeded quota: pods=10"), "exceeded quota", 175, 200),
     ],
     ids=["name", "config", "pull", "account", "room", "quota"],
 )

@@ -20,6 +20,8 @@ from tests.notices.test_service import routed
 from tests.ship import Ship, eventually
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 
 async def subscribed(ship: Ship) -> Ship:
     """The service, once events reach it."""
@@ -167,7 +169,6 @@ async def test_what_nobody_heard_is_found_when_the_connection_is_back(
     assert joined.counts(triggered) == (1, 1)
 
 
-@pytest.mark.slow
 async def test_answers_wait_for_a_server_that_was_killed_and_are_given_once(
     joined: Captain, server: NatsServer, connected: Callable[..., Ship], tmp_path: Path
 ) -> None:
