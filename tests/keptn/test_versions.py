@@ -1,6 +1,7 @@
 """The versions of Keptn, 0.17 to 1.4.5, each through its API and through a distributor."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from app.core import Core
 from app.ledger import rows
 from app.ledger.rows import Letter, Run
+from app.running import LONG_SECONDS
 from tests.captain import Captain, config
 from tests.clocks import FastClock
 from tests.conftest import connection, event
-from tests.ship import Ship
+from tests.ship import Ship, eventually
 from tests.strict.client import StrictKeptn
 
 VERSIONS = [
@@ -149,15 +151,27 @@ async def test_a_distributor_far_from_keptn_is_not_told_of_progress_again(
 
 @pytest.mark.slow
 async def test_who_waits_for_a_slot_says_so_and_again_when_it_is_launched(
-    start: Callable[..., Ship], strict: StrictKeptn, captain: Captain, clock: FastClock
+    start: Callable[..., Ship],
+    strict: StrictKeptn,
+    captain: Captain,
+    clock: FastClock,
+    tmp_path: Path,
 ) -> None:
     ship = start(**connection(strict, "sidecar"), max_running=1)
-    captain.put(config("sleep", "2"))
+    script = "mkdir a && gate=a/go || gate=go; while [ ! -e $gate ]; do sleep 0.05; done"
+    captain.put(config("sh", "-c", f"cd {tmp_path}; {script}"))
     first = await captain.trigger(ship.door)
     await captain.wait(first, "started")
-    await ship.until(first, "running")
+    await eventually((tmp_path / "a").exists)
     clock.skip(10)
     second = await captain.trigger(ship.door)
+    await captain.wait(second, "started")
+    for number, gate in enumerate(("a/go", "go"), start=1):
+        await eventually(
+            lambda number=number: len(progress(captain, ship.run(second).context)) == number
+        )
+        clock.skip(LONG_SECONDS)
+        (tmp_path / gate).touch()
     await captain.wait(second)
     found = progress(captain, ship.run(second).context)
     told = [one["data"]["message"] for one in reversed(found)]
