@@ -22,6 +22,8 @@ from tests.engines import stand_in
 
 OURS = {"PATH": "/usr/bin:/bin", "HOME": "/home/x", "LANG": "C.UTF-8", "TZ": "UTC"}
 FOREIGN = {"KEPTN_API_TOKEN": "planted", "DOOR_TOKEN": "planted", "LD_PRELOAD": "", "USER": "x"}
+AMPLE = 4.0
+"""A deadline by which a job has begun and spoken, also on a busy machine."""
 REAL_IMAGE = os.environ.get("TEST_IMAGE", "docker.io/library/alpine:3")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.engines.contract import RESULT_BYTES, Ended
 from app.errors import Permanent
-from tests.engines.conftest import Yard, shell
+from tests.engines.conftest import AMPLE, Yard, shell
 from tests.ship import eventually
 
 pytestmark = pytest.mark.slow
@@ -134,7 +134,7 @@ async def test_what_prints_much_keeps_its_head_its_tail_and_an_exact_count(any_y
 
 
 async def test_a_deadline_ends_all_of_it(any_yard: Yard) -> None:
-    ended = await any_yard.run(*shell(BEAT), deadline=1.0)
+    ended = await any_yard.run(*shell(BEAT), deadline=AMPLE)
     assert ended.cause == "timeout"
     assert await comes_to_rest(any_yard)
 
