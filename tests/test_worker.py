@@ -70,6 +70,7 @@ async def test_no_more_runs_work_at_a_time_than_there_are_slots(
     ids = [await captain.trigger(ship.door) for _ in range(12)]
     for event_id in ids:
         await captain.wait(event_id, "started")
+    await eventually(lambda: len(engine.launched) == 3)
     assert (await ship.figures())["firstmate_running"] == 3
     states = [ship.run(event_id).state for event_id in ids]
     assert (states.count("running"), states.count("planned")) == (3, 9)
@@ -178,6 +179,7 @@ async def test_a_planned_run_that_keptn_closed_while_we_were_away_is_not_launche
     ids = [await captain.trigger(ship.door) for _ in range(2)]
     for event_id in ids:
         await captain.wait(event_id, "started")
+    await eventually(lambda: len(engine.launched) == 1)
     (waiting,) = [one for one in ids if ship.run(one).state == "planned"]
     await ship.stop()
     captain.keptn.abort(waiting)
