@@ -21,7 +21,7 @@ test: .venv/dev ## lint, then every test but the soak
 	@$(BIN)/python -m pytest -q
 
 fast: .venv/dev ## the tests that take no time
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" -p no:schemathesis
 
 lint: .venv/dev ## ruff, mypy, import-linter, sizes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

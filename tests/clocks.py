@@ -1,6 +1,8 @@
 """A clock for tests: its seconds pass faster than real ones, and it can be set."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from app.clock import Clock
 
@@ -32,3 +34,23 @@ class FastClock(Clock):
     def skip(self, seconds: float) -> None:
         """Let so much time pass at once; who sleeps already does not wake earlier."""
         self._skipped += seconds
+
+
+@asynccontextmanager
+async def stopwatch(clock: Clock) -> AsyncIterator[Callable[[], float]]:
+    """The seconds since its begin, but for those by which a busy machine let the loop oversleep.
+
+    What has to happen soon is measured by it; what must not happen too soon, by the clock itself.
+    """
+    begun, overslept = clock.tick(), 0.0
+
+    async def watch() -> None:
+        nonlocal overslept
+        while True:
+            before = clock.tick()
+            await clock.sleep(0.5)
+            overslept += clock.tick() - before - 0.5
+
+    task = asyncio.create_task(watch())
+    yield lambda: clock.tick() - begun - overslept
+    task.cancel()

@@ -40,6 +40,7 @@ async def metrics(start: Callable[..., Ship]) -> dict[str, str]:
     return dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
 
+@pytest.mark.slow
 async def test_every_metric_in_the_readme_exists(metrics: dict[str, str]) -> None:
     listed = README.partition("* `/metrics`:")[2].partition("\n* ")[0]
     named = {f"firstmate{one.removeprefix('firstmate')}" for one in re.findall(r"`(\w+)`", listed)}
@@ -47,6 +48,7 @@ async def test_every_metric_in_the_readme_exists(metrics: dict[str, str]) -> Non
     assert named == {one for one in metrics if not one.endswith("_created")}
 
 
+@pytest.mark.slow
 async def test_the_dashboard_asks_for_metrics_that_exist_and_leaves_none_out(
     metrics: dict[str, str],
 ) -> None:
@@ -98,6 +100,7 @@ def test_every_notifier_is_in_the_registry() -> None:
     assert kinds == files
 
 
+@pytest.mark.slow
 def test_the_core_imports_nothing_heavy() -> None:
     heavy = ["kubernetes", "nats", "apprise", "slack_sdk", "aiohttp", "opentelemetry.sdk"]
     seen = subprocess.run(

@@ -14,6 +14,8 @@ from app.events.build import LIMIT
 from app.ledger import guard, rows, store
 from tests.cli.conftest import Terminal
 
+pytestmark = pytest.mark.slow
+
 MEGABYTES = 100
 ROOM = 12.0
 """MB that the service may grow by: at most two copies of 1 MiB of output are ever in memory."""
@@ -68,7 +70,6 @@ def megabytes(pid: int, which: str) -> float:
     return int(found[1]) / 1024
 
 
-@pytest.mark.slow
 def test_a_hundred_megabytes_of_output_cost_neither_memory_nor_message(
     service: "subprocess.Popen[str]", tmp_path: Path
 ) -> None:

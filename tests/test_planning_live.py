@@ -12,13 +12,14 @@ from tests.conftest import connection
 from tests.ship import InstantEngine, Ship, eventually
 from tests.test_planning import BROKEN, SILENT
 
+pytestmark = pytest.mark.slow
+
 
 def logged(captain: Captain, event_id: str) -> list[Any]:
     """What the Uniform log says about an event."""
     return [one for one in captain.keptn.state()["logs"] if one["triggeredid"] == event_id]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reachable_again", [True, False])
 async def test_an_unreachable_config_is_asked_for_until_nine_minutes_have_passed(
     start: Callable[..., Ship], captain: Captain, clock: FastClock, reachable_again: bool
@@ -49,7 +50,6 @@ async def test_an_unreachable_config_is_asked_for_until_nine_minutes_have_passed
     assert captain.counts(event_id) == (0, 0)
 
 
-@pytest.mark.slow
 async def test_an_event_that_keptn_closed_meanwhile_is_left_alone(
     start: Callable[..., Ship], captain: Captain, clock: FastClock
 ) -> None:
@@ -78,7 +78,6 @@ async def test_a_broken_config_of_ours_ends_the_task_at_once(
     assert engine.launched == []
 
 
-@pytest.mark.slow
 async def test_a_silent_plan_runs_and_keptn_never_hears_of_it(
     start: Callable[..., Ship], captain: Captain
 ) -> None:

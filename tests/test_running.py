@@ -41,6 +41,7 @@ async def bench(core: Core, jobs: Path) -> AsyncIterator[Bench]:
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_every_matching_action_runs_in_file_order_also_after_one_failed(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -56,6 +57,7 @@ async def test_every_matching_action_runs_in_file_order_also_after_one_failed(
     assert [one.kind for one in bench.letters(errand)] == ["started", "finished"]
 
 
+@pytest.mark.slow
 async def test_a_silent_action_never_enters_the_answer(bench: Bench) -> None:
     hush = action("Hush", task("sh", "-c", "echo secret; exit 1", name="Hushed"), silent=True)
     outcome = await bench.perform(await bench.plan(hush, action("Act", task("echo", "told"))))
@@ -65,6 +67,7 @@ async def test_a_silent_action_never_enters_the_answer(bench: Bench) -> None:
     assert "Hushed" not in outcome.message
 
 
+@pytest.mark.slow
 async def test_of_silent_actions_alone_nothing_is_sent(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "words"
     errand = await bench.plan(action("Hush", note(file, "done", code=1), silent=True))
@@ -73,10 +76,12 @@ async def test_of_silent_actions_alone_nothing_is_sent(bench: Bench, tmp_path: P
     assert bench.letters(errand) == []
 
 
+@pytest.mark.slow
 async def test_an_action_without_tasks_passes(bench: Bench) -> None:
     assert await bench.outcome() == Outcome("succeeded", "pass")
 
 
+@pytest.mark.slow
 async def test_the_message_tells_of_each_task_how_it_ended_and_what_it_printed(
     bench: Bench,
 ) -> None:
@@ -91,24 +96,28 @@ async def test_the_message_tells_of_each_task_how_it_ended_and_what_it_printed(
     )
 
 
+@pytest.mark.slow
 async def test_a_task_that_cannot_be_started_says_why(bench: Bench) -> None:
     outcome = await bench.outcome(task("no-such-command"))
     assert outcome.reason == "start"
     assert "could not be started: no-such-command: No such file or directory" in outcome.message
 
 
+@pytest.mark.slow
 async def test_a_task_that_is_ended_by_a_signal_says_which(bench: Bench) -> None:
     outcome = await bench.outcome(task("sh", "-c", "kill -SEGV $$$$"))
     assert outcome.reason == "run"
     assert "failed with exit code 139: ended by signal SIGSEGV" in outcome.message
 
 
+@pytest.mark.slow
 async def test_a_deadline_is_named_with_its_key(bench: Bench) -> None:
     outcome = await bench.outcome(task("sleep", "60", maxPollDuration=0))
     assert outcome.reason == "timeout"
     assert "was ended at its deadline of 0 s (maxPollDuration)" in outcome.message
 
 
+@pytest.mark.slow
 async def test_long_output_keeps_its_end_and_the_answer_fits(bench: Bench) -> None:
     errand = await bench.plan(action("Act", task("sh", "-c", "yes | head -c 200000; echo end")))
     outcome = await bench.perform(errand)
@@ -117,11 +126,13 @@ async def test_long_output_keeps_its_end_and_the_answer_fits(bench: Bench) -> No
     assert max(len(one.body) for one in bench.letters(errand)) <= 48 * 1024
 
 
+@pytest.mark.slow
 async def test_output_that_is_no_text_does_no_harm(bench: Bench) -> None:
     outcome = await bench.outcome(task("printf", r"\377\000\033[31m"))
     assert (outcome.result, "\ufffd\0\x1b[31m" in outcome.message) == ("pass", True)
 
 
+@pytest.mark.slow
 async def test_keys_without_effect_are_named_once(bench: Bench) -> None:
     one = task("true", imagePullPolicy="Always", annotations={"a": "b"})
     two = task("true", imagePullPolicy="Never", serviceAccount="x", namespace="n")
@@ -140,6 +151,7 @@ async def test_a_key_within_a_key_may_be_the_one_without_effect(core: Core) -> N
     assert outcome.message.endswith("Without effect on this engine: resources.requests\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "cause"),
     [
@@ -165,6 +177,7 @@ async def test_what_cannot_be_served_is_errored_and_names_the_key(
     assert cause in outcome.message
 
 
+@pytest.mark.slow
 async def test_a_task_sees_the_event_in_its_environment(bench: Bench) -> None:
     scope = {"project": "p", "stage": "s", "service": "svc"}
     entries = [
@@ -348,6 +361,7 @@ async def test_while_keptn_is_away_nothing_is_launched_and_nothing_is_lost(core:
     assert (outcome.result, len(engine.launched)) == ("pass", 1)
 
 
+@pytest.mark.slow
 async def test_the_job_itself_says_by_file_or_line_what_came_of_it(bench: Bench) -> None:
     by_line = task("echo", '::keptn-result {"result": "warning", "message": "by line"}')
     script = """echo '{"message": "by file", "data": {"a": 1}}' > $KEPTN_RESULT_FILE"""

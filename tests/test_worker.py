@@ -12,6 +12,8 @@ from tests.captain import Captain, config, document
 from tests.conftest import connection
 from tests.ship import InstantEngine, Ship, eventually
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Ship]
 
 
@@ -60,7 +62,6 @@ def lines(captain: Captain, file: Path) -> None:
     captain.put(config("sh", "-c", f"echo $ID >> {file}", env=[entry]))
 
 
-@pytest.mark.slow
 async def test_no_more_runs_work_at_a_time_than_there_are_slots(
     begin: Start, captain: Captain
 ) -> None:
@@ -69,6 +70,7 @@ async def test_no_more_runs_work_at_a_time_than_there_are_slots(
     ids = [await captain.trigger(ship.door) for _ in range(12)]
     for event_id in ids:
         await captain.wait(event_id, "started")
+    await eventually(lambda: len(engine.launched) == 3)
     assert (await ship.figures())["firstmate_running"] == 3
     states = [ship.run(event_id).state for event_id in ids]
     assert (states.count("running"), states.count("planned")) == (3, 9)
@@ -79,7 +81,6 @@ async def test_no_more_runs_work_at_a_time_than_there_are_slots(
     assert (engine.peak, len(engine.launched)) == (3, 12)
 
 
-@pytest.mark.slow
 async def test_fifty_events_delivered_three_times_each_run_once(
     begin: Start, captain: Captain, tmp_path: Path
 ) -> None:
@@ -92,7 +93,6 @@ async def test_fifty_events_delivered_three_times_each_run_once(
     assert sorted((tmp_path / "lines").read_text().split()) == sorted(ids)
 
 
-@pytest.mark.slow
 async def test_a_drain_answers_what_runs_and_launches_nothing_more(
     begin: Start, captain: Captain
 ) -> None:
@@ -114,7 +114,6 @@ async def test_a_drain_answers_what_runs_and_launches_nothing_more(
     assert len(later.launched) == 1
 
 
-@pytest.mark.slow
 async def test_a_drain_lets_a_run_stop_between_two_tasks_and_go_on_later(
     begin: Start, captain: Captain
 ) -> None:
@@ -136,7 +135,6 @@ async def test_a_drain_lets_a_run_stop_between_two_tasks_and_go_on_later(
     assert "'One'" in captain.finished(event_id)["message"]
 
 
-@pytest.mark.slow
 async def test_a_job_that_outlasts_the_drain_is_answered_by_the_next_service(
     begin: Start, captain: Captain, tmp_path: Path
 ) -> None:
@@ -155,7 +153,6 @@ async def test_a_job_that_outlasts_the_drain_is_answered_by_the_next_service(
     assert "told" in captain.finished(event_id)["message"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("aborted", [False, True])
 async def test_a_restarted_service_asks_first_whether_keptn_still_waits(
     begin: Start, captain: Captain, aborted: bool
@@ -174,7 +171,6 @@ async def test_a_restarted_service_asks_first_whether_keptn_still_waits(
     assert len(engine.launched) == (0 if aborted else 1)
 
 
-@pytest.mark.slow
 async def test_a_planned_run_that_keptn_closed_while_we_were_away_is_not_launched(
     begin: Start, captain: Captain
 ) -> None:
@@ -183,6 +179,7 @@ async def test_a_planned_run_that_keptn_closed_while_we_were_away_is_not_launche
     ids = [await captain.trigger(ship.door) for _ in range(2)]
     for event_id in ids:
         await captain.wait(event_id, "started")
+    await eventually(lambda: len(engine.launched) == 1)
     (waiting,) = [one for one in ids if ship.run(one).state == "planned"]
     await ship.stop()
     captain.keptn.abort(waiting)
@@ -203,7 +200,6 @@ async def test_a_fault_of_ours_is_answered_and_hangs_nothing(
     assert "run failed" in caplog.text
 
 
-@pytest.mark.slow
 async def test_the_order_of_delivery_does_not_matter(begin: Start, captain: Captain) -> None:
     ship = begin(engine=InstantEngine())
     captain.keptn.hold()

@@ -15,6 +15,8 @@ from app.cli.remote import AUTH_FILE
 from tests.cli.conftest import Terminal
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 SHIPYARD = {
     "apiVersion": "spec.keptn.sh/0.2.4",
     "kind": "Shipyard",

@@ -176,6 +176,7 @@ def test_a_shipyard_that_says_a_thing_twice_is_told(folder: Path) -> None:
     assert "shipyard.yaml:3:1: warning: key `kind` is written twice" in check().output
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     base=st.sampled_from([SHIPYARD, CONFIG, "channels: [{name: a}]\n"]),

@@ -13,6 +13,7 @@ from app.cli.remote import AUTH_FILE
 from tests.cli.conftest import SCOPE, Terminal, json_of
 
 
+@pytest.mark.slow
 def test_trigger_prints_the_context_as_keptn_does(terminal: Terminal) -> None:
     done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--labels", "build=7")
 
@@ -20,12 +21,14 @@ def test_trigger_prints_the_context_as_keptn_does(terminal: Terminal) -> None:
     assert done.output.startswith("ID of Keptn context: ")
 
 
+@pytest.mark.slow
 def test_trigger_prints_json_for_scripts(terminal: Terminal) -> None:
     done = terminal.run("trigger", "sequence", "botkube-seq", *SCOPE, "--json")
 
     assert list(json_of(done.output)) == ["keptnContext"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -104,6 +107,7 @@ def answering(reply: str) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal) -> None:
     told = terminal.run("auth")
 
@@ -111,6 +115,7 @@ def test_the_embedded_plane_is_asked_where_no_keptn_is_named(terminal: Terminal)
     assert told.output.startswith("Successfully authenticated against the Keptn cluster http://127")
 
 
+@pytest.mark.slow
 def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Terminal) -> None:
     scope = (*SCOPE[:-1], "nobody-answers")
     times = ("--start", "2026-01-31T11:59:59", "--timeframe", "5m")
@@ -126,6 +131,7 @@ def test_an_evaluation_reaches_the_embedded_plane_as_its_event(terminal: Termina
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "said"),
     [
@@ -143,6 +149,7 @@ def test_an_evaluation_wants_a_time_that_can_be(
     assert (done.exit_code, said in done.output) == (1, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scope", "said"),
     [
@@ -170,12 +177,14 @@ def test_a_broken_file_of_auth_is_named(tmp_path: Path) -> None:
     assert f"{AUTH_FILE} is broken: use `firstmate auth` again" in done.output
 
 
+@pytest.mark.slow
 def test_help_lists_our_commands_and_those_of_keptn(terminal: Terminal) -> None:
     listed = terminal.run("--help").output.partition("Commands:")[2].split()
 
     assert {"serve", "why", "auth", "add-resource", "trigger", "abort"} <= {*listed}
 
 
+@pytest.mark.slow
 def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
     run = terminal.answered()
 
@@ -188,6 +197,7 @@ def test_runs_lists_a_line_for_each_run(terminal: Terminal) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_logs_prints_what_the_task_printed(terminal: Terminal) -> None:
     run = terminal.answered()
 
@@ -197,6 +207,7 @@ def test_logs_prints_what_the_task_printed(terminal: Terminal) -> None:
     assert terminal.run("logs", str(run["id"])).output == by_event.output
 
 
+@pytest.mark.slow
 def test_why_tells_what_was_sent(terminal: Terminal) -> None:
     event_id = terminal.answered()["event_id"]
 
@@ -209,6 +220,7 @@ def test_why_tells_what_was_sent(terminal: Terminal) -> None:
     assert "  task Say Hello: Task 'Say Hello' finished successfully!\n" in told
 
 
+@pytest.mark.slow
 def test_why_has_json_without_any_body(terminal: Terminal) -> None:
     event_id = terminal.answered()["event_id"]
 
@@ -218,6 +230,7 @@ def test_why_has_json_without_any_body(terminal: Terminal) -> None:
     assert {one["body"] for one in told["messages"]} == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ledger.db", "plane.db"])
 def test_a_damaged_database_is_told_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no database" * 1000)
@@ -233,6 +246,7 @@ def test_a_number_that_no_run_has_is_told(terminal: Terminal, command: str) -> N
     assert (told.exit_code, "no run" in told.output) == (1, True)
 
 
+@pytest.mark.slow
 def test_why_says_when_an_event_never_came(terminal: Terminal) -> None:
     told = terminal.run("why", "no-such-event")
 
@@ -254,10 +268,12 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
     assert "FORWARD_URL: must be a URL" in told.output
 
 
+@pytest.mark.slow
 def test_the_version_is_told(terminal: Terminal) -> None:
     assert terminal.run("--version").output.startswith("firstmate, version ")
 
 
+@pytest.mark.slow
 def test_a_second_service_hears_who_holds_the_folder(terminal: Terminal) -> None:
     told = terminal.run("serve", ".", PORT="0", OPS_PORT="0", PLANE_PORT="0")
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.cli.conftest import ROOT
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_the_demo_shows_both_chains_and_exits_with_zero() -> None:
     shown = subprocess.run(
         [sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, check=False

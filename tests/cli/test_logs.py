@@ -129,6 +129,7 @@ def test_what_is_new(output: Output, seen: int, ended: bool, text: str, then: in
     assert reading.news(output, seen, ended=ended) == (text, then)
 
 
+@pytest.mark.slow
 def test_following_a_run_that_has_ended_prints_what_is_kept(terminal: Terminal) -> None:
     run = str(terminal.answered()["id"])
     assert terminal.run("logs", "-f", run).output == "=== Say Hello ===\nHello World\n"

@@ -54,6 +54,7 @@ def terminal(strict: StrictKeptn, tmp_path: Path) -> Terminal:
     return terminal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["0.17.2", "0.18.2", "1.4.5"])
 def test_a_project_is_imported_whole(
     strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path, version: str
@@ -74,6 +75,7 @@ def test_a_project_is_imported_whole(
     assert f"firstmate serve {tmp_path}/copy --project {project}" in told
 
 
+@pytest.mark.slow
 def test_what_has_no_place_in_a_folder_is_named(
     strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_no_name_leads_out_of_the_folder(level: tuple[str, ...], tmp_path: Path)
     assert files_in(tmp_path) == {"in/shipyard.yaml": ""}
 
 
+@pytest.mark.slow
 def test_a_keptn_that_stumbles_is_asked_again(
     strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_keptn_that_stumbles_is_asked_again(
     assert len(files_in(tmp_path / "copy")) == len(FILES)
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_not_empty_is_left_alone(
     terminal: Terminal, project: str, tmp_path: Path
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(
     assert len(files_in(tmp_path / "copy")) == len(FILES)
 
 
+@pytest.mark.slow
 def test_a_project_that_is_not_there_leaves_no_folder(terminal: Terminal, tmp_path: Path) -> None:
     done = terminal.run("import", "nothing", str(tmp_path / "copy"))
 
@@ -138,6 +143,7 @@ def test_import_needs_a_live_keptn(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_was_imported_can_be_served(terminal: Terminal, project: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     said(terminal.run("import", project, str(copy)))
@@ -148,6 +154,7 @@ def test_what_was_imported_can_be_served(terminal: Terminal, project: str, tmp_p
     plane.close()
 
 
+@pytest.mark.slow
 def test_export_asks_the_plane_and_not_the_live_keptn(
     strict: StrictKeptn, terminal: Terminal, project: str, tmp_path: Path
 ) -> None:

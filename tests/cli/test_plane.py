@@ -10,6 +10,8 @@ from tests.cli.conftest import Terminal
 from tests.cli.test_captain import SHIPYARD, said
 from tests.cli.test_moving import files_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(terminal: Terminal, tmp_path: Path) -> str:

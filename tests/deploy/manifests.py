@@ -4,6 +4,8 @@ Tests of the engine take its rights from here: `role_rules` is the one place tha
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,12 @@ FILES = ("service.yaml", "configuration.yaml", "jobs-namespace.yaml")
 
 
 def documents(file: str = "service.yaml") -> list[Object]:
-    """All objects of a file, in its order."""
+    """All objects of a file, in its order; who asks may change them."""
+    return deepcopy(_parsed(file))
+
+
+@cache
+def _parsed(file: str) -> list[Object]:
     return list(yaml.safe_load_all((DEPLOY / file).read_text()))
 
 

@@ -36,7 +36,14 @@ def offered() -> dict[str, str]:
     return dict(re.findall(r"^  (?:# )?([A-Z_]+): (\S+)", settings, re.MULTILINE))
 
 
-@pytest.mark.parametrize("version", [f"1.{minor}" for minor in MINORS if minor >= OLDEST])
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(f"1.{minor}", marks=() if minor == MINORS[-1] else pytest.mark.slow)
+        for minor in MINORS
+        if minor >= OLDEST
+    ],
+)
 @pytest.mark.parametrize("document", OBJECTS)
 def test_a_cluster_of_any_supported_version_takes_it(document: Object, version: str) -> None:
     kubernetes_validate.validate(document, version, strict=True)

@@ -11,7 +11,7 @@ from tests.conftest import document
 from tests.doors import corpus
 from tests.ship import Ship
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 REFUSED = {400, 403, 413, 415}
 
 

@@ -15,6 +15,8 @@ from tests.conftest import connection
 from tests.notices.receiver import Receiver, receiving
 from tests.ship import InstantEngine, Ship, eventually
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Ship]
 ROUTES = """
 apiVersion: firstmate/v1
@@ -78,7 +80,6 @@ async def test_what_others_finished_is_told_once_and_in_order(
     assert sorted(told(captain, chat)) == sorted([*ids, last])
 
 
-@pytest.mark.slow
 async def test_times_are_compared_as_text_and_still_nothing_is_missed(
     begin: Start, captain: Captain, chat: Receiver, clock: FastClock
 ) -> None:
@@ -92,7 +93,6 @@ async def test_times_are_compared_as_text_and_still_nothing_is_missed(
     assert sorted(told(captain, chat)) == sorted(ids)
 
 
-@pytest.mark.slow
 async def test_what_is_stored_late_is_told_and_a_clock_that_is_ahead_hides_nothing(
     begin: Start, captain: Captain, chat: Receiver, clock: FastClock
 ) -> None:
@@ -103,7 +103,6 @@ async def test_what_is_stored_late_is_told_and_a_clock_that_is_ahead_hides_nothi
     await eventually(lambda: sorted(told(captain, chat)) == sorted(ids))
 
 
-@pytest.mark.slow
 async def test_a_restart_reads_on_where_the_last_service_stopped(
     begin: Start, captain: Captain, chat: Receiver, clock: FastClock
 ) -> None:

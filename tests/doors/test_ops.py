@@ -9,7 +9,7 @@ from tests.conftest import document
 from tests.doors.conftest import NO_KEPTN
 from tests.ship import Ship
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_the_second_port_tells_health_and_readiness(ship: Ship) -> None:
@@ -32,7 +32,6 @@ async def test_there_is_nothing_else(ship: Ship, path: str) -> None:
     assert (await ship.http.get(f"{ship.ops}/{path}")).status_code == 404
 
 
-@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_service_that_is_told_to_stop_is_not_ready(start: Callable[..., Ship]) -> None:
     ship = start(**NO_KEPTN)

@@ -13,6 +13,8 @@ from tests.clocks import FastClock
 from tests.conftest import connection
 from tests.ship import InstantEngine, Ship, eventually
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Ship]
 
 
@@ -39,7 +41,6 @@ async def test_an_event_that_nobody_pushes_is_found_and_answered(
     assert len(engine.launched) == 1
 
 
-@pytest.mark.slow
 async def test_all_pages_are_read_and_each_event_is_run_once(
     begin: Start, captain: Captain
 ) -> None:
@@ -52,7 +53,6 @@ async def test_all_pages_are_read_and_each_event_is_run_once(
     assert len(engine.launched) == len(ids)
 
 
-@pytest.mark.slow
 async def test_a_task_that_no_shipyard_told_of_is_found_when_it_is_first_seen(
     begin: Start, captain: Captain, clock: FastClock
 ) -> None:
@@ -113,7 +113,6 @@ async def test_a_restart_takes_no_open_event_twice(begin: Start, captain: Captai
     assert (captain.counts(event_id), len(engine.launched)) == ((1, 1), 2)
 
 
-@pytest.mark.slow
 async def test_a_quiet_keptn_is_asked_a_tenth_as_often_as_job_executor_asks(
     begin: Start, captain: Captain, clock: FastClock
 ) -> None:

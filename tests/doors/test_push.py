@@ -15,7 +15,7 @@ from tests.conftest import TRIGGERED, document
 from tests.doors.conftest import LARGEST, NO_KEPTN
 from tests.ship import CLOUDEVENT, Ship
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 def new(**more: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from tests.engines import stand_in
 
 OURS = {"PATH": "/usr/bin:/bin", "HOME": "/home/x", "LANG": "C.UTF-8", "TZ": "UTC"}
 FOREIGN = {"KEPTN_API_TOKEN": "planted", "DOOR_TOKEN": "planted", "LD_PRELOAD": "", "USER": "x"}
+AMPLE = 4.0
+"""A deadline by which a job has begun and spoken, also on a busy machine."""
 REAL_IMAGE = os.environ.get("TEST_IMAGE", "docker.io/library/alpine:3")
 
 
@@ -161,12 +163,7 @@ async def box_yard(tmp_path: Path, stand_in_cli: Cli) -> AsyncIterator[Yard]:
     await yard.engine.close()
 
 
-@pytest.fixture(
-    params=[
-        "process",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("box", "real", "kubernetes")),
-    ]
-)
+@pytest.fixture(params=["process", "box", "real", "kubernetes"])
 async def any_yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
     """Each engine in turn, on a folder whose supervisor may be killed."""
     folder = tmp_path / "jobs"

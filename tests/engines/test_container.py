@@ -16,7 +16,7 @@ from app.engines.contract import OOM_KILLED, Ended
 from app.errors import Permanent
 from app.jobconfig.schema import Resources, SecurityContext
 from tests.engines import stand_in
-from tests.engines.conftest import REAL_IMAGE, Yard, install_stand_in, real_cli, shell
+from tests.engines.conftest import AMPLE, REAL_IMAGE, Yard, install_stand_in, real_cli, shell
 from tests.ship import eventually
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ async def test_a_container_removed_from_outside_is_no_riddle(any_box: Yard) -> N
 
 
 async def test_a_deadline_is_kept_though_nobody_is_there_to_see(any_box: Yard) -> None:
-    job = any_box.begin(*shell("trap '' TERM; echo begun; sleep 300; sleep 300"), deadline=1.5)
+    job = any_box.begin(*shell("trap '' TERM; echo begun; sleep 300; sleep 300"), deadline=AMPLE)
     await eventually(lambda: any_box.text() == "begun\n")
     await any_box.engine.close()
     job.cancel()
@@ -152,7 +152,7 @@ async def test_a_deadline_is_kept_though_nobody_is_there_to_see(any_box: Yard) -
 
 
 async def test_a_deadline_outlives_the_supervisor(any_box: Yard) -> None:
-    job = any_box.begin(*shell("echo begun; sleep 300"), deadline=2.0)
+    job = any_box.begin(*shell("echo begun; sleep 300"), deadline=AMPLE)
     await eventually(lambda: any_box.text() == "begun\n")
     any_box.kill_supervisor()
     ended = await job

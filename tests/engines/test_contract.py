@@ -10,8 +10,10 @@ import pytest
 
 from app.engines.contract import RESULT_BYTES, Ended
 from app.errors import Permanent
-from tests.engines.conftest import Yard, shell
+from tests.engines.conftest import AMPLE, Yard, shell
 from tests.ship import eventually
+
+pytestmark = pytest.mark.slow
 
 HERE = '"$KEPTN_FILES_DIR"'
 BEAT = f"while :; do echo x >> {HERE}/beat; sleep 0.05; done"
@@ -131,14 +133,12 @@ async def test_what_prints_much_keeps_its_head_its_tail_and_an_exact_count(any_y
     assert (output.head[:5], output.tail[-3:]) == (b"begin", b"end")
 
 
-@pytest.mark.slow
 async def test_a_deadline_ends_all_of_it(any_yard: Yard) -> None:
-    ended = await any_yard.run(*shell(BEAT), deadline=1.0)
+    ended = await any_yard.run(*shell(BEAT), deadline=AMPLE)
     assert ended.cause == "timeout"
     assert await comes_to_rest(any_yard)
 
 
-@pytest.mark.slow
 async def test_a_cancelled_job_ends_and_says_so(any_yard: Yard) -> None:
     job = any_yard.begin(*shell(BEAT))
     await eventually(lambda: any_yard.told("beat") != "")
@@ -154,7 +154,6 @@ async def test_cancelling_what_is_not_there_does_nothing(any_yard: Yard) -> None
     assert await any_yard.engine.attach(any_yard.key) == Ended(0)
 
 
-@pytest.mark.slow
 async def test_however_often_it_is_launched_it_runs_once(any_yard: Yard) -> None:
     both = [any_yard.run(*line("sleep 0.3; exit 4")) for _ in range(2)]  # either may be first
     assert [one.code for one in await asyncio.gather(*both)] == [4, 4]
@@ -175,7 +174,6 @@ async def test_a_new_engine_waits_for_what_the_old_one_launched(any_yard: Yard) 
     assert (any_yard.told("lines"), any_yard.text()) == ("x\n", "told\n")
 
 
-@pytest.mark.slow
 async def test_a_new_engine_can_cancel_what_the_old_one_launched(any_yard: Yard) -> None:
     job = any_yard.begin(*shell(BEAT))
     await eventually(lambda: any_yard.told("beat") != "")
@@ -201,7 +199,6 @@ async def test_what_was_never_launched_cannot_be_found(any_yard: Yard) -> None:
     assert await any_yard.engine.attach("never") is None
 
 
-@pytest.mark.slow
 async def test_when_the_supervisor_is_killed_a_container_goes_on_and_a_process_does_not(
     any_yard: Yard,
 ) -> None:
@@ -217,7 +214,6 @@ async def test_when_the_supervisor_is_killed_a_container_goes_on_and_a_process_d
     assert await job == Ended(5)
 
 
-@pytest.mark.slow
 async def test_the_next_service_finds_a_container_whose_supervisor_was_killed(
     any_yard: Yard,
 ) -> None:

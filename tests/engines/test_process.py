@@ -7,8 +7,10 @@ import pytest
 
 from app.engines.contract import Ended
 from app.errors import Permanent
-from tests.engines.conftest import OURS, Yard, is_alive, shell
+from tests.engines.conftest import AMPLE, OURS, Yard, is_alive, shell
 from tests.ship import eventually
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("name", "code"), [("SEGV", 139), ("KILL", 137), ("TERM", 143)])
@@ -91,16 +93,15 @@ async def test_without_a_working_dir_a_task_starts_in_its_own_folder(yard: Yard)
 
 async def test_a_deadline_ends_the_whole_group_politely_first(yard: Yard) -> None:
     script = "trap 'echo asked; exit 3' TERM; sleep 300 & echo $!; wait"
-    ended = await yard.run(*shell(script), deadline=0.2)
+    ended = await yard.run(*shell(script), deadline=AMPLE)
     child, asked = yard.text().split()
     assert (ended, asked) == (Ended(3, "timeout"), "asked")
     await eventually(lambda: not is_alive(int(child)))
 
 
-@pytest.mark.slow
 async def test_who_does_not_heed_the_deadline_is_killed(yard: Yard) -> None:
     script = "trap '' TERM; echo $$; sleep 300 & echo $!; wait; sleep 300"
-    ended = await yard.run(*shell(script), deadline=0.5)
+    ended = await yard.run(*shell(script), deadline=AMPLE)
     assert (ended.cause, ended.code) == ("timeout", 137)
     pids = [int(word) for word in yard.text().split()]
     await eventually(lambda: not any(map(is_alive, pids)))
@@ -111,7 +112,6 @@ async def test_no_deadline_is_too_short(yard: Yard) -> None:
     assert ended == Ended(143, "timeout", "ended by signal SIGTERM")
 
 
-@pytest.mark.slow
 async def test_jobs_that_are_ended_before_they_begin_harm_no_others(yard: Yard) -> None:
     late = [
         yard.begin("sleep", "300", key=f"{yard.key}-{number}", deadline=0.0)
@@ -147,7 +147,6 @@ async def test_a_long_data_folder_is_no_hindrance(tmp_path: Path) -> None:
     await yard.engine.close()
 
 
-@pytest.mark.slow
 async def test_three_hundred_jobs_at_the_same_time(yard: Yard) -> None:
     jobs = [
         yard.begin(

@@ -148,6 +148,7 @@ def test_a_moment_is_written_as_keptn_writes_it() -> None:
     assert build.timestamp(NOW) == "2023-05-17T08:21:44.305Z"
 
 
+@pytest.mark.slow
 @given(st.text(min_size=200, max_size=2000), st.integers(100, 12_000))
 def test_what_is_shortened_fits_and_keeps_both_ends(text: str, limit: int) -> None:
     short = build.shorten(text, limit)
@@ -163,6 +164,7 @@ def test_what_is_shortened_fits_and_keeps_both_ends(text: str, limit: int) -> No
 TEXT = st.text(max_size=300) | st.text(min_size=1, max_size=3).map(lambda text: text * 20_000)
 
 
+@pytest.mark.slow
 @given(TEXT, st.dictionaries(st.text(max_size=20), TEXT, max_size=3), TEXT)
 def test_finished_fits_whatever_is_to_be_said(
     message: str, data: dict[str, str], label: str

@@ -189,6 +189,7 @@ def test_what_is_stored_is_what_came() -> None:
     assert parse.restore(parse.stored(came)) == came
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_raise_anything_but_a_bad_event(body: bytes) -> None:
@@ -197,6 +198,7 @@ def test_no_bytes_raise_anything_but_a_bad_event(body: bytes) -> None:
             parse.parse(headers, body)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(TRIGGERED)), ANY_JSON), ANY_JSON)
 def test_no_attribute_raises_anything_but_a_bad_event(odd: dict[str, Any], data: Any) -> None:
@@ -208,6 +210,7 @@ def test_no_attribute_raises_anything_but_a_bad_event(odd: dict[str, Any], data:
         assert parse.restore(parse.stored(found)).id == found.id
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(BINARY)), st.text()))
 def test_no_header_raises_anything_but_a_bad_event(odd: dict[str, str]) -> None:

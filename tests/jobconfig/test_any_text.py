@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from app.jobconfig.match import name_matches
 from app.jobconfig.paths import PathError, find
 from app.jobconfig.read import JobConfig, Task, read, readable_event_names
 from app.jobconfig.values import as_json, as_plain, as_yaml
+
+pytestmark = pytest.mark.slow
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 YAML_LIKE = st.text("abevnt:-[]{}&*<!\"'|>#%~?, \n\t01.", max_size=60)

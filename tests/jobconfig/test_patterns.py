@@ -93,6 +93,7 @@ def patterns(draw: st.DrawFn) -> tuple[str, str]:
     return whole, made + ("$" if end == len(whole) and draw(st.booleans()) else "")
 
 
+@pytest.mark.slow
 @settings(ANY_TIME, max_examples=3 * ANY_TIME.max_examples)
 @given(patterns())
 def test_a_pattern_made_of_a_real_type_is_never_called_dead(given: tuple[str, str]) -> None:
@@ -101,6 +102,7 @@ def test_a_pattern_made_of_a_real_type_is_never_called_dead(given: tuple[str, st
     assert can_match(pattern)
 
 
+@pytest.mark.slow
 @ANY_TIME
 @given(st.text(r"sh.keptn\^$*+?[]()|{}-a.1dw", max_size=20), TYPES)
 def test_a_pattern_that_matches_with_its_dots_as_dots_is_never_called_dead(

@@ -56,7 +56,11 @@ async def test_an_aborted_run_is_cancelled_on_its_engine_and_closed(
     assert run.reason == "Keptn no longer waits for an answer to this event"
     assert engine.cancelled == engine.launched
     assert captain.counts(event_id) == (1, 0)
-    assert (await ship.figures())["firstmate_running"] == 0
+
+    async def is_idle() -> bool:
+        return (await ship.figures())["firstmate_running"] == 0
+
+    await eventually(is_idle)
 
 
 async def test_an_abort_is_heeded_in_seconds_however_quiet_it_was_before(

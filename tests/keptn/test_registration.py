@@ -10,6 +10,8 @@ from tests.conftest import connection
 from tests.ship import Ship, eventually
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 EVERY: Json = {"projects": [], "stages": [], "services": []}
 

@@ -14,6 +14,7 @@ from app.outbound import NotSent, Outbound, Refused
 from app.planning import Ignore, Planner
 from tests.captain import Captain, config
 from tests.conftest import event
+from tests.ship import eventually
 from tests.tasks.shelf import Shelf
 from tests.test_planning import run_of
 
@@ -53,6 +54,11 @@ def shelf() -> Shelf:
 @pytest.fixture
 def cached(shelf: Shelf, still: StillClock) -> Resources:
     return Resources(shelf, still)
+
+
+async def asked(shelf: Shelf) -> None:
+    """Until a question has come through to the shelf, and all who asked before wait for it."""
+    await eventually(lambda: bool(shelf.asked))
 
 
 def of(**scope: str) -> Event:
@@ -150,7 +156,7 @@ async def test_an_answer_that_took_long_is_as_old_as_its_question(
 ) -> None:
     shelf.open.clear()
     asking = asyncio.create_task(cached.read(EVENT, "a", "stage", ""))
-    await asyncio.sleep(0.001)
+    await asked(shelf)
     still.passed += FRESH_SECONDS
     shelf.open.set()
     await asking
@@ -174,7 +180,7 @@ async def test_those_who_ask_at_once_share_one_request(cached: Resources, shelf:
     asking = [
         asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1")) for _ in range(50)
     ]
-    await asyncio.sleep(0.001)
+    await asked(shelf)
     shelf.open.set()
     found = await asyncio.gather(*asking)
     assert {one.content for one in found if one} == {b"A"}
@@ -188,9 +194,9 @@ async def test_one_who_gives_up_does_not_take_the_answer_from_the_others(
     first, second = (
         asyncio.create_task(cached.read(EVENT, *FILE[1::-1], "c1c1c1c1")) for _ in range(2)
     )
-    await asyncio.sleep(0.001)
+    await asked(shelf)
     first.cancel()
-    await asyncio.sleep(0.001)
+    await asyncio.wait([first])
     shelf.open.set()
     assert await second
     assert first.cancelled()
@@ -203,7 +209,7 @@ async def test_an_error_reaches_all_who_asked_and_is_forgotten(
     shelf.open.clear()
     shelf.faults = [NotSent("away")]
     asking = [asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1")) for _ in range(3)]
-    await asyncio.sleep(0.001)
+    await asked(shelf)
     shelf.open.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(one, NotSent) for one in results)
@@ -217,7 +223,7 @@ async def test_an_error_that_nobody_waits_for_any_more_is_no_noise(
     shelf.open.clear()
     shelf.faults = [NotSent("away")]
     asking = asyncio.create_task(cached.read(EVENT, "a", "service", "c1c1c1c1"))
-    await asyncio.sleep(0.001)
+    await asked(shelf)
     asking.cancel()
     shelf.open.set()
     await asyncio.sleep(0.01)

@@ -15,6 +15,8 @@ from app.errors import Permanent
 from app.outbound import NotSent, Outbound
 from tests.ship import Ship
 
+pytestmark = pytest.mark.slow
+
 OPENSSL = shutil.which("openssl")
 needs_openssl = pytest.mark.skipif(not OPENSSL, reason="no openssl to make a certificate with")
 REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"

@@ -21,6 +21,8 @@ from tests.kube import rules
 from tests.kube.server import Kube
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 RIGHTS = [f"{verb} {resource}" for verb, resource in sorted(rules.Rights().allowed)]
 EVERY = "sh.keptn.event.*.triggered"
 FINISHED = "sh.keptn.event.*.*.finished"
@@ -220,7 +222,6 @@ async def test_it_looks_at_no_files(pod: Pod) -> None:
     assert (done.exit_code, "no FILES" in done.output) == (2, True)
 
 
-@pytest.mark.slow
 def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
     start = (
         "sys.modules['kubernetes'] = None; from app.cli import main; main(['check', '--cluster'])"

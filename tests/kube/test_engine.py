@@ -7,9 +7,11 @@ import pytest
 from app.engines import spool
 from app.engines.contract import Ended
 from app.errors import Permanent
-from tests.kube.conftest import Harbour
+from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 127, 255])

@@ -6,9 +6,11 @@ import pytest
 
 from app.engines.contract import Ended
 from app.errors import Permanent
-from tests.kube.conftest import Harbour
+from tests.kube.harbour import Harbour
 from tests.kube.plays import Play
 from tests.ship import eventually
+
+pytestmark = pytest.mark.slow
 
 FILES = {"a.sh": b"echo a\n", "deep/er/ä b": b"\x00\xff", "empty": b""}
 

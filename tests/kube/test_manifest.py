@@ -114,7 +114,13 @@ def test_every_event_id_gives_a_name_that_kubernetes_takes(event_id: str) -> Non
 
 @pytest.mark.parametrize("parts", [None, PARTS])
 @pytest.mark.parametrize("more", [{}, RICH])
-@pytest.mark.parametrize("version", rules.VERSIONS)
+@pytest.mark.parametrize(
+    "version",
+    [
+        *(pytest.param(one, marks=pytest.mark.slow) for one in rules.VERSIONS[:-1]),
+        rules.VERSIONS[-1],
+    ],
+)
 def test_every_kubernetes_takes_the_job(version: str, more: Any, parts: Parts | None) -> None:
     assert rules.faults(_job(parts, **more), (version,)) == []
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.kube import rules, test_engine, test_files, test_trouble
-from tests.kube.conftest import Harbour
+from tests.kube.harbour import Harbour
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,12 @@ from app.river import engine_for
 from tests.captain import Captain, config
 from tests.clocks import FastClock
 from tests.conftest import connection
-from tests.kube.conftest import SITE, Harbour
+from tests.kube.harbour import SITE, Harbour
 from tests.kube.plays import Play
 from tests.kube.server import Kube
 from tests.ship import Ship
+
+pytestmark = pytest.mark.slow
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -110,7 +112,6 @@ async def test_while_the_cluster_is_away_the_service_lives_and_takes_orders(
         assert len(kube.made) == 1
 
 
-@pytest.mark.slow
 def test_without_its_extra_the_engine_says_what_to_install(tmp_path: Path) -> None:
     start = "sys.modules['kubernetes'] = None; from app.cli import main; main(['serve'])"
     wanted = {"RUNNER": "kubernetes", "KUBERNETES_API_URL": NOWHERE}

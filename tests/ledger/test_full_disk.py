@@ -12,6 +12,8 @@ import pytest
 
 from app.ledger.guard import RESERVE_BYTES
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import asyncio, contextlib, json, resource, sys
 from pathlib import Path
@@ -96,7 +98,6 @@ def told(body: str, command: list[str], folder: Path) -> list[Any]:
     return list(json.loads(done.stdout))
 
 
-@pytest.mark.slow
 def test_where_no_byte_can_be_written_nothing_is_lost_and_all_goes_on_afterwards(
     tmp_path: Path,
 ) -> None:
@@ -117,7 +118,6 @@ def can_mount() -> bool:
     return bool(unshare) and not subprocess.call([str(unshare), "-Urm", "sh", "-c", tried])
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no mounts in a user name space on this machine")
 def test_on_a_full_disk_new_events_are_refused_and_running_work_is_answered(tmp_path: Path) -> None:
     folder = tmp_path / "data"

@@ -42,6 +42,7 @@ def test_the_second_one_is_told_who_holds_the_folder_and_what_to_do(tmp_path: Pa
     second.release()
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, signal, sys; from app.ledger.guard import Lock; "

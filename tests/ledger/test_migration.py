@@ -87,6 +87,7 @@ async def test_a_second_start_finds_nothing_to_migrate(old: Path) -> None:
     assert content(old) == before
 
 
+@pytest.mark.slow
 async def test_killed_half_way_it_is_still_whole_and_the_next_start_migrates_it(old: Path) -> None:
     before, was = content(old), shape(old)
     program = [sys.executable, "-c", KILLED_HALF_WAY, str(old / store.FILE_NAME)]

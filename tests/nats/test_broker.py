@@ -22,6 +22,8 @@ from tests.nats.server import NatsServer
 from tests.ship import eventually
 from tests.strict.broker import STREAM, SUBJECTS
 
+pytestmark = pytest.mark.slow
+
 TYPE = "sh.keptn.event.test.finished"
 NKEY = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"
 Receive = Callable[[bytes], Awaitable[None]]
@@ -138,7 +140,6 @@ async def test_a_stream_that_is_full_is_no_place_for_an_event(
         await publish(broker)
 
 
-@pytest.mark.slow
 async def test_every_event_is_stored_once_though_the_server_is_killed(
     server: NatsServer, connect: Callable[..., Awaitable[Broker]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def problems(text: str) -> tuple[str, ...]:
     return ()
 
 
+@pytest.mark.slow
 @ANY_TIME
 @given(FILES.map(yaml.safe_dump) | st.text() | st.text("a:-{}[]&* \n"))
 def test_any_file_is_read_or_refused_with_lines(text: str) -> None:
@@ -64,6 +65,7 @@ def test_what_is_missing_is_refused_or_nothing(key: str, value: str) -> None:
     assert bool(found) == (value not in ("", "[]"))
 
 
+@pytest.mark.slow
 @ANY_TIME
 @given(EVENTS, st.sampled_from(sorted(webhook.PLATFORMS)))
 def test_any_event_becomes_a_document(document: dict[str, Any], form: Any) -> None:

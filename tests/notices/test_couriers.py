@@ -21,6 +21,8 @@ from tests.clocks import FastClock
 from tests.notices.chat import Chat, carrying, counted, failing, states, tell, wire
 from tests.ship import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock() -> FastClock:

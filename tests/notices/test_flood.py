@@ -6,8 +6,9 @@ import pytest
 
 from tests.notices.flood import flood
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_no_notice_is_lost_disordered_or_doubled_without_a_cause(tmp_path: Path) -> None:
     figures = flood(400, tmp_path)
 

@@ -18,7 +18,7 @@ from tests.conftest import document, event
 from tests.notices.conftest import Make, write
 from tests.notices.receiver import SECRET_PATH, Receiver, Reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 CHANNELS: list[tuple[str, dict[str, str]]] = [("log", {}), ("cloudevent", {})] + [
     ("webhook", {"format": name}) for name in webhook.PLATFORMS
 ]

@@ -17,6 +17,8 @@ from tests.notices.receiver import Receiver, Reply
 from tests.notices.test_notifiers import CHANNELS, FAILURES, PLANTED
 from tests.ship import Ship, eventually
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = {"keptn_distributor_url": "http://127.0.0.1:9"}
 """A Keptn that is away: what comes in at the door is told all the same."""
 
@@ -28,7 +30,6 @@ def routed(tmp_path: Path, receiver: Receiver, text: str) -> Path:
     return write(tmp_path / "routes.yaml", f"apiVersion: firstmate/v1\n{channel}\n{text}\n")
 
 
-@pytest.mark.slow
 async def test_a_services_files_pages_and_commands_do_not_tell_a_url(
     start: Callable[..., Ship],
     receiver: Receiver,

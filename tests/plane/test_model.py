@@ -23,6 +23,8 @@ from app.plane.validation import PostedEvent
 from tests.plane.keptn import Json, VirtualClock
 from tests.plane.model import START_TIMEOUT, Model, Run, Sequence, Shipyard, Task
 
+pytestmark = pytest.mark.slow
+
 STAGES, NAMES, SERVICES = ("a", "b"), ("x", "y"), ("s", "t")
 DELAYS = {0.0: "", 90.0: "1m30s"}
 RESULTS = st.sampled_from(["pass", "pass", "pass", "warning", "fail", "odd"])
@@ -220,7 +222,6 @@ def _count(runs: int) -> None:
     SEQUENCES_RUN += runs
 
 
-@pytest.mark.slow
 def test_the_plane_and_the_model_never_disagree() -> None:
     limits = settings(
         max_examples=200,

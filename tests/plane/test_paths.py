@@ -15,6 +15,8 @@ import pytest
 from app.plane.house import Plane
 from tests.plane.keptn import TOKEN, Client, VirtualClock, client_of, settings
 
+pytestmark = pytest.mark.slow
+
 SHORT = {
     "cp": "/api/controlPlane/v1",
     "rs": "/api/resource-service/v1/project/shop",
@@ -272,7 +274,6 @@ def _filled(text: str, ids: list[str]) -> str:
     return re.sub(r"\$(\d)", lambda found: ids[int(found[1]) - 1], text)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("calls", rows())
 async def test_the_api_keeps_the_rule(keptn: Client, calls: list[str]) -> None:
     ids: list[str] = []

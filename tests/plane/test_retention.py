@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from app.plane.retention import Retention
 from app.plane.store import Store
 from tests.plane.keptn import Client, VirtualClock
+
+pytestmark = pytest.mark.slow
 
 DAY = 86_400.0
 

@@ -23,6 +23,8 @@ import pytest
 from app.plane.house import Plane
 from tests.plane.keptn import Client, Json, VirtualClock, client_of, running, settings
 
+pytestmark = pytest.mark.slow
+
 SHIPYARD = """
 apiVersion: spec.keptn.sh/0.2.4
 kind: Shipyard
@@ -408,7 +410,6 @@ async def player(tmp_path: Path) -> AsyncIterator[Player]:
     plane.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("steps", rows())
 async def test_the_plane_keeps_the_rule(player: Player, steps: list[str]) -> None:
     for step in steps:

@@ -18,6 +18,8 @@ from app.plane.house import Plane
 from tests.plane import keptn
 from tests.plane.keptn import SHIPYARD, TOKEN, VirtualClock
 
+pytestmark = pytest.mark.slow
+
 HEADERS = {"x-token": TOKEN, "host": "localhost"}
 BEYOND_THE_SCHEMA: list[CheckFunction] = [
     positive_data_acceptance,  # an event's rules per type, projects, paths: no schema says them
@@ -35,7 +37,6 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> schemathesis.BaseSche
     return schemathesis.openapi.from_asgi("/openapi.json", plane.app, headers=HEADERS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_the_plane_answers_as_described(
     described: schemathesis.BaseSchema, mode: GenerationMode

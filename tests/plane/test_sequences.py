@@ -8,6 +8,8 @@ from app.errors import Permanent
 from app.plane.house import Plane
 from tests.plane.keptn import Client, VirtualClock, settings
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_sequence_runs_through_both_stages(keptn: Client) -> None:
     context = await keptn.trigger(labels={"team": "a"}, image="basket:1")

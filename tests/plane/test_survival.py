@@ -16,6 +16,8 @@ import pytest
 from app.plane.store import Store
 from tests.plane.keptn import TOKEN, Client, Json
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,7 +32,6 @@ def hosted(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.slow
 async def test_a_sequence_survives_a_kill_after_every_step(folder: Path) -> None:
     context = ""
     steps = ["trigger", *("started", "finished") * 3]
@@ -51,7 +52,6 @@ async def test_a_sequence_survives_a_kill_after_every_step(folder: Path) -> None
     assert len(chain) == len(set(chain)) == 13
 
 
-@pytest.mark.slow
 async def test_what_was_acknowledged_under_load_is_there_after_the_kill(folder: Path) -> None:
     acknowledged: list[str] = []
     for round_number in range(3):

@@ -3,8 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from app.plane.house import Plane
 from tests.plane.keptn import Client, VirtualClock, client_of, eventually, running, settings
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_task_named_like_a_common_field_hangs_nothing_else(

@@ -106,11 +106,13 @@ def test_a_choice_can_be_written_in_a_file_where_commas_are_free(name: str) -> N
     assert not matches_any("xcy", ["x{a,b}y"])
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="ab*?\\]{}!-,ä\n", max_size=12))
 def test_whatever_has_no_bracket_is_a_pattern(text: str) -> None:
     assert compiled(text)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="ab*?[]{}\\ä", max_size=12))
 def test_a_text_whose_signs_are_all_escaped_fits_itself_only(text: str) -> None:
     pattern = "".join(f"\\{char}" for char in text)

@@ -195,6 +195,7 @@ async def test_a_projects_own_rules_are_those_of_the_events_project(
     assert isinstance(found, Plan)
 
 
+@pytest.mark.slow
 async def test_keptn_hears_started_and_finished_and_nothing_is_launched(
     start: Callable[..., Ship], captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +216,7 @@ async def test_keptn_hears_started_and_finished_and_nothing_is_launched(
     assert (await ship.figures())[f"firstmate_answered_total{labels}"] == 1
 
 
+@pytest.mark.slow
 async def test_a_broken_file_shows_in_the_figures_before_any_event_comes(
     start: Callable[..., Ship], file: Path
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 SHIPYARD = "spec: {stages: [{name: dev}, {name: prod}]}"
 PROJECTS = "controlPlane/v1/project"
 

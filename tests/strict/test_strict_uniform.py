@@ -8,6 +8,8 @@ import pytest
 from tests.strict.answering import TOKEN
 from tests.strict.client import StrictKeptn
 
+pytestmark = pytest.mark.slow
+
 REGISTRATION = "/controlPlane/v1/uniform/registration"
 SUBSCRIPTION = {"event": "sh.keptn.event.test.triggered", "filter": {"projects": ["p"]}}
 

@@ -148,6 +148,7 @@ async def test_a_listed_name_that_could_lead_elsewhere_is_refused_too(name: str)
     assert repr(name) in await refused({("service", name): b""}, "helm")
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_no_name_leads_out_of_its_folder(name: str) -> None:
     try:
