@@ -227,19 +227,15 @@ class Settings(BaseSettings):
         return frozenset(comma_list(self.owned_tasks))
 
     def api_token(self) -> str:
-        """The token for Keptn's API as it is now.
-
-        Raises:
-            NotSent: it cannot be read, or cannot stand in a header; naming its place.
-        """
-        file = self.keptn_api_token_file
-        place = f"KEPTN_API_TOKEN_FILE {file}" if file else "KEPTN_API_TOKEN"
+        """The token for Keptn's API as it is now; NotSent names one that cannot be used."""
+        file, token = self.keptn_api_token_file, self.keptn_api_token.get_secret_value()
         try:
-            token = file.read_text().strip() if file else self.keptn_api_token.get_secret_value()
-        except (OSError, UnicodeDecodeError) as error:
-            raise NotSent(f"{place} cannot be read: {type(error).__name__}") from None
+            token = file.read_text("ascii").strip() if file else token
+        except (OSError, ValueError) as error:
+            what = f"KEPTN_API_TOKEN_FILE {file} cannot be read: {type(error).__name__}"
+            raise NotSent(what) from None
         if not (token.isascii() and token.isprintable()):
-            raise NotSent(f"{place} holds no token: it must be one line of plain letters")
+            raise NotSent(f"KEPTN_API_TOKEN{f'_FILE {file}' if file else ''} is no token: one line")
         return token
 
 
@@ -284,9 +280,8 @@ def check(settings: Settings) -> None:
     except NotSent as error:
         raise Permanent(str(error)) from None
     if settings.keptn_api_endpoint and not token:
-        raise Permanent(
-            "KEPTN_API_ENDPOINT needs a token: set KEPTN_API_TOKEN or KEPTN_API_TOKEN_FILE"
-        )
+        tokens = "KEPTN_API_TOKEN or KEPTN_API_TOKEN_FILE"
+        raise Permanent(f"KEPTN_API_ENDPOINT needs a token: set {tokens}")
     if settings.secrets_path and not settings.secrets_path.exists():
         raise Permanent(f"SECRETS_PATH {settings.secrets_path} is not there")
     if not is_loopback(settings.door_host) and not settings.door_token.get_secret_value():
