@@ -18,6 +18,7 @@ from kubernetes.aio import client as api
 from app.clock import Clock
 from app.engines.kubernetes.port import Expired, Object, Rejected, Where
 from app.errors import Temporary
+from app.outbound import json_object
 
 CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
 WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
@@ -139,7 +140,8 @@ class Cluster:
             )
             async with sent.response as reply:
                 if not reply.ok:
-                    raise _failure(reply.status, _said(await reply.read()), reply.headers)
+                    said = json_object(await reply.read()) or {}  # a proxy may have sent anything
+                    raise _failure(reply.status, said, reply.headers)
                 yield reply
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"{method} {path.partition('?')[0]}"
@@ -158,14 +160,6 @@ def _path(where: Where, name: str = "", **query: str) -> str:
     query |= {} if name else {"labelSelector": labels, "fieldSelector": where.fields}
     asked = urlencode({key: text for key, text in query.items() if text})
     return where.kind.format(where.namespace) + f"/{name}" * bool(name) + f"?{asked}" * bool(asked)
-
-
-def _said(body: bytes) -> Object:
-    """Kubernetes' own account of a failure; a proxy before it may have sent anything."""
-    with contextlib.suppress(ValueError):
-        if isinstance(found := json.loads(body), dict):
-            return found
-    return {}
 
 
 def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary | Rejected:
