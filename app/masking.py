@@ -11,6 +11,7 @@ from typing import Any
 
 import re2
 
+from app.document.watched import content
 from app.errors import Permanent
 from app.events import Event, Outcome
 
@@ -58,10 +59,7 @@ def read(path: Path | None) -> Masks:
     """
     if path is None:
         return Masks()
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"MASK_PATTERNS_FILE {path} cannot be read: {error}") from None
+    lines = content("MASK_PATTERNS_FILE", path).splitlines()
     used = {number: line for number, line in enumerate(lines, 1) if line and line[0] != "#"}
     for number, pattern in used.items():
         if fault := _fault(pattern):

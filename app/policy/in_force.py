@@ -42,17 +42,17 @@ class Policy:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._general = terms.rules()
-        self._file = Watched("POLICY_FILE", terms.file, self._load) if terms.file else None
+        self._file = Watched("POLICY_FILE", terms.file, self._load, (PolicyFile(), ""))
 
     @property
     def fault(self) -> str:
         """Why the file that lies there now is not in force; empty when it is, or there is none."""
-        self._now()
-        return self._file.fault if self._file else ""
+        self._file.refreshed()
+        return self._file.fault
 
     def ruling(self, actions: Iterable[Action], project: str) -> Ruling:
         """What the policy as it is now says of all tasks of these actions."""
-        file, version = self._now()
+        file, version = self._file.refreshed()
         rules = file.of(project, self._general)
         refusals = (
             f"Task '{task.name}' of action '{action.name}': {refusal}"
@@ -62,9 +62,7 @@ class Policy:
         )
         return Ruling(version, tuple(refusals))
 
-    def _now(self) -> tuple[PolicyFile, str]:
-        return self._file.refreshed() if self._file else (PolicyFile(), "")
-
-    def _load(self, raw: bytes) -> tuple[PolicyFile, str]:
+    def _load(self, text: str) -> tuple[PolicyFile, str]:
         """The file with its version, which `sha256sum` tells as well."""
-        return read(raw.decode(), str(self._terms.file)), hashlib.sha256(raw).hexdigest()[:12]
+        version = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return read(text, str(self._terms.file)), version

@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import Field
 
 from app.document.typed import Flag, Int64, Part, Text, loaded, validated
+from app.document.watched import content
 from app.engines.kubernetes.sight import Wait
-from app.errors import Permanent
 from app.jobconfig.schema import Resources, SeccompProfile, SecurityContext
 
 CONFINED = SecurityContext.model_validate(
@@ -89,8 +89,5 @@ def read_defaults(file: Path) -> JobDefaults:
     Raises:
         Permanent: it cannot be read, or is wrong, naming the line.
     """
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"JOB_DEFAULTS_FILE {file} cannot be read: {error}") from None
+    text = content("JOB_DEFAULTS_FILE", file)
     return loaded(text, str(file), partial(validated, JobDefaults))
