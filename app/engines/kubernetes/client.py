@@ -37,7 +37,8 @@ PAGE_OBJECTS = "500"
 class Cluster:
     """The Kubernetes API at a URL; every call may raise `Temporary` or `Rejected`.
 
-    It is signed by those in the CA file, and our token is in a file, too.
+    It is signed by those in the CA file, and our token is in a file, too. All who deal with it go
+    by its `clock`.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class Cluster:
         settings.connection_pool_maxsize = CONNECTIONS
         settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
         self._client: Any = api.ApiClient(settings)
-        self._clock, self._url, self._token_file = clock, url, token_file
+        self.clock, self._url, self._token_file = clock, url, token_file
         self._slots = asyncio.Semaphore(CALLS)
 
-    async def create(self, where: Where, body: Object, **query: str) -> Object:
+    async def create(self, where: Where, body: Object) -> Object:
         """Make an object; `Rejected` with CONFLICT when one of that name is there."""
-        return await self._call("POST", _path(where, **query), body)
+        return await self._call("POST", _path(where), body)
 
     async def delete(self, where: Where, name: str) -> None:
         """Remove an object, and what belongs to it in the background; none there is fine."""
@@ -106,13 +107,13 @@ class Cluster:
         self, seconds: float, ask: Callable[[], Awaitable[Answer]]
     ) -> Answer | None:
         """The answer to a question asked again and again; None when refused, or not had in time."""
-        ends_at = self._clock.tick() + seconds
+        ends_at = self.clock.tick() + seconds
         with contextlib.suppress(Rejected):
-            while self._clock.tick() < ends_at:
+            while self.clock.tick() < ends_at:
                 try:
                     return await ask()
                 except Temporary as error:
-                    await self._clock.sleep(error.after or self._clock.jitter())
+                    await self.clock.sleep(error.after or self.clock.jitter())
         return None
 
     async def close(self) -> None:

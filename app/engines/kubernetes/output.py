@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
 from app.engines.kubernetes import names
@@ -27,8 +26,8 @@ KEEP_SECONDS = 30.0
 class Outputs:
     """The output files below a folder, and the logs that are followed at the moment."""
 
-    def __init__(self, folder: Path, cluster: Cluster, clock: Clock) -> None:
-        self._folder, self._cluster, self._clock = folder, cluster, clock
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self._folder, self._cluster, self._clock = folder, cluster, cluster.clock
         self._asked: dict[str, float] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         for place in (folder, folder / spool.WANTED):
@@ -95,11 +94,9 @@ class Outputs:
                     async for chunk in chunks:
                         kept.append(chunk)
                         size += len(chunk)
-                        if "follow" in query and self._is_forgotten(key):
+                        wanted_until = self._asked.get(key, 0.0) + ASKED_SECONDS
+                        if "follow" in query and self._clock.tick() > wanted_until:
                             return False
                 if size < MOST_BYTES:
                     break
         return True
-
-    def _is_forgotten(self, key: str) -> bool:
-        return self._clock.tick() > self._asked.get(key, 0.0) + ASKED_SECONDS

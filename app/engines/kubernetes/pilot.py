@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from app import boundaries
-from app.clock import Clock
 from app.engines.contract import Ended, Work
 from app.engines.kubernetes import inspection, manifest, names, sight
 from app.engines.kubernetes.client import Cluster
@@ -99,8 +98,8 @@ class Flight:
 class Pilot:
     """Does to the cluster what one flight needs."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, site: Site, outputs: Outputs) -> None:
-        self._cluster, self._clock = cluster, clock
+    def __init__(self, cluster: Cluster, site: Site, outputs: Outputs) -> None:
+        self._cluster, self._clock = cluster, cluster.clock
         self._site, self._outputs = site, outputs
 
     async def create(self, flight: Flight, work: Work, shelf: Shelf) -> None:

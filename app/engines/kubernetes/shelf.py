@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
 
-from app.clock import Clock
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.manifest import Parts
@@ -29,11 +28,11 @@ FRESH_SECONDS = 3600.0
 class Shelf:
     """Who uses what since when; nothing needs to be remembered over a restart."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
-        self._cluster, self._clock, self._managed_by = cluster, clock, managed_by
+    def __init__(self, cluster: Cluster, namespace: str, managed_by: str) -> None:
+        self._cluster, self._clock, self._managed_by = cluster, cluster.clock, managed_by
         labels = {names.MANAGED_BY: managed_by, names.FILES: ""}
         self._where = Where(Kind.CONFIG_MAP, namespace, labels)
-        self._began = clock.now()
+        self._began = self._clock.now()
         self._used: dict[str, float] = {}
         self._changing = asyncio.Lock()
 
