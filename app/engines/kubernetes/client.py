@@ -6,10 +6,10 @@ Which calls are made, and when again, is decided elsewhere; only a refused token
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -27,8 +27,6 @@ minute, is taken for dead."""
 
 CALLS, CONNECTIONS = 32, 128
 """Calls at the same time; the other connections are for watches and for logs that are followed."""
-
-Answer = TypeVar("Answer")
 
 UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
 PAGE_OBJECTS = "500"
@@ -102,19 +100,6 @@ class Cluster:
         async with self._opened("GET", path, silence=silence) as reply:
             async for chunk in reply.content.iter_any():
                 yield chunk
-
-    async def patiently(
-        self, seconds: float, ask: Callable[[], Awaitable[Answer]]
-    ) -> Answer | None:
-        """The answer to a question asked again and again; None when refused, or not had in time."""
-        ends_at = self.clock.tick() + seconds
-        with contextlib.suppress(Rejected):
-            while self.clock.tick() < ends_at:
-                try:
-                    return await ask()
-                except Temporary as error:
-                    await self.clock.sleep(error.after or self.clock.jitter())
-        return None
 
     async def close(self) -> None:
         """Close every connection."""

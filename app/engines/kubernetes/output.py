@@ -13,6 +13,7 @@ from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.errors import Temporary
+from app.patience import insist
 
 MOST_BYTES, TAIL_LINES = 32 * 1024 * 1024, 10_000
 """Read of one log, and in addition of a longer one; a node keeps 10 MiB unless told otherwise."""
@@ -52,9 +53,9 @@ class Outputs:
         """Read the whole log; False when it cannot be read within half a minute."""
         await self.stop(key)
         # Refused when gone with its pod, or never begun; a full disk costs output, no outcome.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Temporary, Rejected, OSError):
             copy = partial(self._copy, key, namespace, pod, {})
-            return await self._cluster.patiently(KEEP_SECONDS, copy) is not None
+            return await insist(copy, self._clock, KEEP_SECONDS)
         return False
 
     def follow(self, key: str, namespace: str, pod: str) -> None:
