@@ -176,7 +176,7 @@ class Supervisor:
         self._serve()
         self._drop()
         self._service, _ = listener.accept()
-        self._service.settimeout(0.0)
+        self._service.settimeout(KILL_SECONDS)  # to be written to; reading never waits
         self._selector.register(self._service, selectors.EVENT_READ, self._serve)
         self._tell({"running": [*self._jobs]})
 
@@ -231,9 +231,7 @@ class Supervisor:
         if not self._service:
             return
         try:
-            self._service.settimeout(KILL_SECONDS)
             self._service.sendall(json.dumps(message).encode() + b"\n")
-            self._service.settimeout(0.0)
         except OSError:
             self._drop()
 

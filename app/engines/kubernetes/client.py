@@ -18,9 +18,8 @@ from kubernetes.aio import client as api
 from app.clock import Clock
 from app.engines.kubernetes.port import Expired, Object, Rejected, Where
 from app.errors import Temporary
-from app.outbound import json_object
+from app.outbound import CONNECT_SECONDS, REPLY_SECONDS, UNAUTHORIZED_SECONDS, json_object
 
-CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
 WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
 """The server ends a watch after so long; one without even a bookmark, of which there is one a
 minute, is taken for dead."""
@@ -28,7 +27,7 @@ minute, is taken for dead."""
 CALLS, CONNECTIONS = 32, 128
 """Calls at the same time; the other connections are for watches and for logs that are followed."""
 
-UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
+LONGEST_RETRY_AFTER = 60.0
 PAGE_OBJECTS = "500"
 
 
@@ -91,9 +90,7 @@ class Cluster:
                     raise _failure(change["object"].get("code", 0), change["object"], {})
                 yield change
 
-    async def log(
-        self, where: Where, pod: str, query: Mapping[str, str]
-    ) -> AsyncGenerator[bytes, None]:
+    async def log(self, where: Where, pod: str, **query: str) -> AsyncGenerator[bytes, None]:
         """A container's log as it is on the node; with `follow`, as it grows."""
         silence = None if "follow" in query else REPLY_SECONDS
         path = _path(where, f"{pod}/log", **query)

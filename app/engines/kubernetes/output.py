@@ -90,7 +90,7 @@ class Outputs:
         with contextlib.closing(spool.OutputFile(str(file))) as kept:
             size = 0
             for more in ({}, {"tailLines": str(TAIL_LINES)}):
-                log = self._cluster.log(where, pod, {**query, **more})
+                log = self._cluster.log(where, pod, **query, **more)
                 async with contextlib.aclosing(log) as chunks:
                     async for chunk in chunks:
                         kept.append(chunk)
