@@ -16,7 +16,7 @@ import aiohttp
 from kubernetes.aio import client as api
 
 from app.clock import Clock
-from app.engines.kubernetes.port import Expired, Object, Rejected, Where
+from app.engines.kubernetes.port import Expired, Missing, Object, Rejected, Taken, Where
 from app.errors import Temporary
 from app.outbound import CONNECT_SECONDS, REPLY_SECONDS, UNAUTHORIZED_SECONDS, json_object
 
@@ -29,6 +29,7 @@ CALLS, CONNECTIONS = 32, 128
 
 LONGEST_RETRY_AFTER = 60.0
 PAGE_OBJECTS = "500"
+REFUSALS: dict[int, type[Rejected]] = {HTTPStatus.NOT_FOUND: Missing, HTTPStatus.CONFLICT: Taken}
 
 
 class Cluster:
@@ -50,16 +51,13 @@ class Cluster:
         self._slots = asyncio.Semaphore(CALLS)
 
     async def create(self, where: Where, body: Object) -> Object:
-        """Make an object; `Rejected` with CONFLICT when one of that name is there."""
+        """Make an object; `Taken` when one of that name is there."""
         return await self._call("POST", _path(where), body)
 
     async def delete(self, where: Where, name: str) -> None:
         """Remove an object, and what belongs to it in the background; none there is fine."""
-        try:
+        with contextlib.suppress(Missing):
             await self._call("DELETE", _path(where, name), {"propagationPolicy": "Background"})
-        except Rejected as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
 
     async def pages(self, where: Where) -> AsyncIterator[Object]:
         """All objects, as lists of some hundred with `items` and `metadata`.
@@ -152,6 +150,6 @@ def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary
     if status == HTTPStatus.UNAUTHORIZED:
         return Temporary(text, after=UNAUTHORIZED_SECONDS)
     if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
-        return Rejected(text, status)
+        return REFUSALS.get(status, Rejected)(text, status)
     asked = headers.get("Retry-After", "")
     return Temporary(text, min(float(asked), LONGEST_RETRY_AFTER) if asked.isdecimal() else None)
