@@ -128,7 +128,9 @@ class Couriers:
         for name in channels.keys() - self._at_work.keys():
             courier = Courier(channels[name], self._core)
             self._at_work[name] = courier, group.create_task(courier.run(), name=f"channel {name}")
-        await self._bury_strays(list(channels))
+        now, where = self._core.clock.now(), "destination NOT IN (SELECT value FROM json_each(?))"
+        note, known = "there is no such channel any more", json.dumps(list(channels))
+        await self._core.ledger.write(lambda db: outbox.give_up(db, now, note, where, known))
 
     def _watch(self) -> None:
         """The figures that are read from the ledger when asked for."""
@@ -144,9 +146,3 @@ class Couriers:
 
         gauges("notices", "Notices that wait", "channel", waiting)
         gauges("notice_age_seconds", "Age of the oldest of them", "channel", ages)
-
-    async def _bury_strays(self, names: list[str]) -> None:
-        """What was meant for a channel that there is no more."""
-        now, where = self._core.clock.now(), "destination NOT IN (SELECT value FROM json_each(?))"
-        note, known = "there is no such channel any more", json.dumps(names)
-        await self._core.ledger.write(lambda db: outbox.give_up(db, now, note, where, known))

@@ -5,12 +5,12 @@ Texts are masked before anything is built of them, so no JSON is ever broken by 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import re2
 
+from app.document.watched import content
 from app.errors import Permanent
 from app.events import Event, Outcome
 
@@ -28,7 +28,7 @@ class Masks:
         if self.patterns:  # what is no Unicode at all cannot be searched, and leaves as "?"
             text = text.encode(errors="replace").decode()
         for pattern in self.patterns:
-            text = _compiled(pattern).sub(MASK, text)
+            text = re2.sub(pattern, MASK, text)
         return text
 
     def outcome(self, outcome: Outcome) -> Outcome:
@@ -58,10 +58,7 @@ def read(path: Path | None) -> Masks:
     """
     if path is None:
         return Masks()
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"MASK_PATTERNS_FILE {path} cannot be read: {error}") from None
+    lines = content("MASK_PATTERNS_FILE", path).splitlines()
     used = {number: line for number, line in enumerate(lines, 1) if line and line[0] != "#"}
     for number, pattern in used.items():
         if fault := _fault(pattern):
@@ -70,16 +67,11 @@ def read(path: Path | None) -> Masks:
     return Masks(tuple(used.values()))
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
+def _fault(pattern: str) -> str:
     options = re2.Options()
     options.log_errors = False
-    return re2.compile(pattern, options)
-
-
-def _fault(pattern: str) -> str:
     try:
-        found = _compiled(pattern).search("")
+        found = re2.search(pattern, "", options)
     except re2.error as error:
         return f"no regular expression ({error.args[0].decode(errors='replace')})"
     return "it matches the empty text, and so everywhere" if found else ""

@@ -47,27 +47,23 @@ class Routes:
 
     def __init__(self, terms: Terms, outbound: Outbound) -> None:
         self._terms, self._outbound = terms, outbound
-        made = self._made(RoutesFile())
-        file = Watched("ROUTES_FILE", terms.file, self._load) if terms.file else None
-        self._look = file.refreshed if file else lambda: made
-        self._now = self._look()  # replaced as a whole, for `announce` runs in another thread
+        self._file = Watched("ROUTES_FILE", terms.file, self._load, self._made(RoutesFile()))
 
     @property
     def notifiers(self) -> Mapping[str, Notifier]:
         """The channels by name; another object after each change."""
-        return self._now[1]
+        return self._file.value[1]
 
     def refreshed(self) -> Mapping[str, Notifier]:
         """The channels after a look at the file; a broken one is told, and not used."""
-        self._now = self._look()
-        return self.notifiers
+        return self._file.refreshed()[1]
 
     def announce(self, told: Event | Message) -> list[tuple[str, str]]:
         """The letters, as (channel, body), that an event asks for; a `Message` is one of ours.
 
         Called from any thread, perhaps twice for one event.
         """
-        (routes, notifiers), pinned = self._now, dict[str, Any]()
+        (routes, notifiers), pinned = self._file.value, dict[str, Any]()
         if isinstance(told, Message) and self._terms.forward_url:
             pinned[FORWARD] = None
         if not (routes or pinned):
@@ -91,8 +87,8 @@ class Routes:
         event = parse.read(webhook.ready("sample"))
         return _letter(notifier, event, notice.of(event, self._terms.bridge_url), None)
 
-    def _load(self, raw: bytes) -> Made:
-        return self._made(read(raw.decode(), str(self._terms.file)))
+    def _load(self, text: str) -> Made:
+        return self._made(read(text, str(self._terms.file)))
 
     def _made(self, file: RoutesFile) -> Made:
         terms = self._terms

@@ -127,12 +127,8 @@ class ContainerEngine(LocalEngine):
             *("run", "--name", self._name(key)),
             *flags.repeat("--label", [f"{_LABEL}.{name}={text}" for name, text in labels.items()]),
             *("--log-driver", "json-file", "--log-opt", "max-size=1m"),  # for `_follow`, bounded
-            *(
-                "--volume",
-                f"{folder.files}:{MOUNT}:z",
-                "--volume",
-                f"{folder.result}:{RESULT_FILE}:z",
-            ),
+            *("--volume", f"{folder.files}:{MOUNT}:z"),
+            *("--volume", f"{folder.result}:{RESULT_FILE}:z"),
             *("--env-file", str(folder.private)),
             *flags.repeat("--env", passed),
             *flags.of(work.task),

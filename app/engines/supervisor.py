@@ -22,7 +22,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import IO, Any, cast
 
 from app.engines.spool import OutputFile
@@ -35,6 +34,8 @@ _ROOM = " " * 4096
 """For a job's exit, kept free from its start: blanks behind it mean nothing."""
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FILE_LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""What jobs get; the supervisor itself takes all it may."""
 
 
 def reached(name: str) -> None:
@@ -57,7 +58,7 @@ class Job:
         OSError, ValueError, SubprocessError: it cannot be started.
     """
 
-    def __init__(self, place: str, spec: dict[str, Any], introduce: Callable[..., None]) -> None:
+    def __init__(self, place: str, spec: dict[str, Any]) -> None:
         self.key, self.cause, self._place, self._spec = spec["launch"], "run", place, spec
         self.ends_at = time.monotonic() + float(spec["deadline"])
         with contextlib.ExitStack() as unless_started:
@@ -72,7 +73,7 @@ class Job:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=functools.partial(introduce, place),  # noqa: PLW1509 - no threads here
+                preexec_fn=functools.partial(_introduce, place, os.getpid()),  # noqa: PLW1509 - no threads here
             )
             unless_started.pop_all()
         self.pipe = cast("IO[bytes]", self.process.stdout)
@@ -111,9 +112,9 @@ class Job:
             os.killpg(self.process.pid, number)
 
 
-def _introduce(file_limits: tuple[int, int], supervisor: int, place: str) -> None:
+def _introduce(place: str, supervisor: int) -> None:
     """In the child, before it becomes the job: nothing runs that nobody could find and end."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, file_limits)
+    resource.setrlimit(resource.RLIMIT_NOFILE, _FILE_LIMITS)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     reached("forked")
     _save(f"{place}/job.json", {"pid": os.getpid(), "started": start_time(os.getpid())})
@@ -152,8 +153,8 @@ def _save_exit(place: str, code: int, cause: str, detail: str) -> None:
 class Supervisor:
     """The loop: the service, pipes, children and deadlines, in one thread."""
 
-    def __init__(self, folder: str, introduce: Callable[..., None]) -> None:
-        self._folder, self._introduce = folder, introduce
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._selector = selectors.DefaultSelector()
         self._jobs: dict[str, Job] = {}
         self._service: socket.socket | None = None
@@ -184,7 +185,7 @@ class Supervisor:
         self._serve()
         self._drop()
         self._service, _ = listener.accept()
-        self._service.settimeout(0.0)
+        self._service.settimeout(KILL_SECONDS)  # to be written to; reading never waits
         self._selector.register(self._service, selectors.EVENT_READ, self._serve)
         self._tell({"running": [*self._jobs]})
 
@@ -214,7 +215,7 @@ class Supervisor:
             return  # launched before: at most once, whoever asks
         try:
             _write(f"{place}/exit.json.part", _ROOM)
-            job = self._jobs[key] = Job(place, spec, self._introduce)
+            job = self._jobs[key] = Job(place, spec)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             _save_exit(place, 127, "start", _reason(error))
             self._tell({"ended": key})
@@ -240,9 +241,7 @@ class Supervisor:
         if not self._service:
             return
         try:
-            self._service.settimeout(KILL_SECONDS)
             self._service.sendall(json.dumps(message).encode() + b"\n")
-            self._service.settimeout(0.0)
         except OSError:
             self._drop()
 
@@ -266,8 +265,7 @@ def _reason(error: Exception) -> str:
 def main(folder: str) -> None:
     """Own the folder's jobs, unless another supervisor does."""
     os.chdir(folder)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILE_LIMITS[1], _FILE_LIMITS[1]))
     lock = os.open("supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -283,8 +281,7 @@ def main(folder: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("supervisor.sock")
     listener.listen()
-    introduce = functools.partial(_introduce, limits, os.getpid())
-    Supervisor(folder, introduce).run(listener, wakeup)
+    Supervisor(folder).run(listener, wakeup)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ left to python-jsonpath and gives a list. Nothing here knows an event.
 
 import json
 import re
-from functools import cache, lru_cache, reduce
+from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,10 @@ _STEP = re.compile(
     )\s*""",
     re.VERBOSE,
 )
+
+_LIBRARY = JSONPathEnvironment(strict=True)
+# The Go library has no functions, and two of them run regular expressions without a bound.
+_LIBRARY.function_extensions.clear()
 
 
 class PathError(Permanent):
@@ -105,7 +109,7 @@ def _listed(path: str, document: Any) -> list[Any]:
     if path.count("..") > 1:
         raise BadPath(path, "`..` may stand once")
     try:
-        query = _library().compile(path)
+        query = _LIBRARY.compile(path)
         found = [match.obj for match in islice(query.finditer(document), MAX_FOUND + 1)]
     except (JSONPathError, RecursionError) as error:
         raise BadPath(path, str(error).splitlines()[0]) from None
@@ -114,11 +118,3 @@ def _listed(path: str, document: Any) -> list[Any]:
     if len(found) > MAX_FOUND:
         raise PathError(f"{path} selects more than {MAX_FOUND} values")
     return found
-
-
-@cache
-def _library() -> JSONPathEnvironment:
-    library = JSONPathEnvironment(strict=True)
-    # The Go library has none either, and two of them run regular expressions without a bound.
-    library.function_extensions.clear()
-    return library

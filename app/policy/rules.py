@@ -1,6 +1,6 @@
 """What policy.yaml and the operator's variables may say, as frozen values.
 
-What a task asks for is held against the rules in judging.py.
+What a task asks for is held against the rules in in_force.py.
 """
 
 from dataclasses import dataclass, field

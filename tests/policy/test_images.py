@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.errors import Permanent
 from app.jobconfig.schema import Task
 from app.policy.globs import compiled, image_names, matches_any
-from app.policy.judging import forbidden
+from app.policy.in_force import forbidden
 from app.policy.rules import Terms
 
 VECTORS = json.loads((Path(__file__).parent / "image_allowlist.json").read_text())

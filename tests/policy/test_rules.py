@@ -6,7 +6,7 @@ import pytest
 
 from app.document.typed import FileError
 from app.jobconfig.schema import Resources, Task
-from app.policy.judging import forbidden
+from app.policy.in_force import forbidden
 from app.policy.rules import PolicyFile, Rules, Terms, read
 
 HEAD = "apiVersion: firstmate/v1\n"

@@ -6,20 +6,20 @@ Which calls are made, and when again, is decided elsewhere; only a refused token
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client as api
 
 from app.clock import Clock
-from app.engines.kubernetes.port import Expired, Object, Rejected, Where
+from app.engines.kubernetes.port import Expired, Missing, Object, Rejected, Taken, Where
 from app.errors import Temporary
+from app.outbound import CONNECT_SECONDS, REPLY_SECONDS, UNAUTHORIZED_SECONDS, json_object
 
-CONNECT_SECONDS, REPLY_SECONDS = 5.0, 30.0
 WATCH_SECONDS, SILENT_SECONDS = 240, 100.0
 """The server ends a watch after so long; one without even a bookmark, of which there is one a
 minute, is taken for dead."""
@@ -27,16 +27,16 @@ minute, is taken for dead."""
 CALLS, CONNECTIONS = 32, 128
 """Calls at the same time; the other connections are for watches and for logs that are followed."""
 
-Answer = TypeVar("Answer")
-
-UNAUTHORIZED_SECONDS, LONGEST_RETRY_AFTER = 10.0, 60.0
+LONGEST_RETRY_AFTER = 60.0
 PAGE_OBJECTS = "500"
+REFUSALS: dict[int, type[Rejected]] = {HTTPStatus.NOT_FOUND: Missing, HTTPStatus.CONFLICT: Taken}
 
 
 class Cluster:
     """The Kubernetes API at a URL; every call may raise `Temporary` or `Rejected`.
 
-    It is signed by those in the CA file, and our token is in a file, too.
+    It is signed by those in the CA file, and our token is in a file, too. All who deal with it go
+    by its `clock`.
     """
 
     def __init__(
@@ -47,20 +47,17 @@ class Cluster:
         settings.connection_pool_maxsize = CONNECTIONS
         settings.client_session_kwargs = {"trust_env": False}  # it stands behind no proxy
         self._client: Any = api.ApiClient(settings)
-        self._clock, self._url, self._token_file = clock, url, token_file
+        self.clock, self._url, self._token_file = clock, url, token_file
         self._slots = asyncio.Semaphore(CALLS)
 
-    async def create(self, where: Where, body: Object, **query: str) -> Object:
-        """Make an object; `Rejected` with CONFLICT when one of that name is there."""
-        return await self._call("POST", _path(where, **query), body)
+    async def create(self, where: Where, body: Object) -> Object:
+        """Make an object; `Taken` when one of that name is there."""
+        return await self._call("POST", _path(where), body)
 
     async def delete(self, where: Where, name: str) -> None:
         """Remove an object, and what belongs to it in the background; none there is fine."""
-        try:
+        with contextlib.suppress(Missing):
             await self._call("DELETE", _path(where, name), {"propagationPolicy": "Background"})
-        except Rejected as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
 
     async def pages(self, where: Where) -> AsyncIterator[Object]:
         """All objects, as lists of some hundred with `items` and `metadata`.
@@ -91,28 +88,13 @@ class Cluster:
                     raise _failure(change["object"].get("code", 0), change["object"], {})
                 yield change
 
-    async def log(
-        self, where: Where, pod: str, query: Mapping[str, str]
-    ) -> AsyncGenerator[bytes, None]:
+    async def log(self, where: Where, pod: str, **query: str) -> AsyncGenerator[bytes, None]:
         """A container's log as it is on the node; with `follow`, as it grows."""
         silence = None if "follow" in query else REPLY_SECONDS
         path = _path(where, f"{pod}/log", **query)
         async with self._opened("GET", path, silence=silence) as reply:
             async for chunk in reply.content.iter_any():
                 yield chunk
-
-    async def patiently(
-        self, seconds: float, ask: Callable[[], Awaitable[Answer]]
-    ) -> Answer | None:
-        """The answer to a question asked again and again; None when refused, or not had in time."""
-        ends_at = self._clock.tick() + seconds
-        with contextlib.suppress(Rejected):
-            while self._clock.tick() < ends_at:
-                try:
-                    return await ask()
-                except Temporary as error:
-                    await self._clock.sleep(error.after or self._clock.jitter())
-        return None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -139,7 +121,8 @@ class Cluster:
             )
             async with sent.response as reply:
                 if not reply.ok:
-                    raise _failure(reply.status, _said(await reply.read()), reply.headers)
+                    said = json_object(await reply.read()) or {}  # a proxy may have sent anything
+                    raise _failure(reply.status, said, reply.headers)
                 yield reply
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"{method} {path.partition('?')[0]}"
@@ -160,14 +143,6 @@ def _path(where: Where, name: str = "", **query: str) -> str:
     return where.kind.format(where.namespace) + f"/{name}" * bool(name) + f"?{asked}" * bool(asked)
 
 
-def _said(body: bytes) -> Object:
-    """Kubernetes' own account of a failure; a proxy before it may have sent anything."""
-    with contextlib.suppress(ValueError):
-        if isinstance(found := json.loads(body), dict):
-            return found
-    return {}
-
-
 def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary | Rejected:
     text = " ".join(str(said.get("message") or f"status {status}").split())[:1000]
     if status == HTTPStatus.GONE:
@@ -175,6 +150,6 @@ def _failure(status: int, said: Object, headers: Mapping[str, str]) -> Temporary
     if status == HTTPStatus.UNAUTHORIZED:
         return Temporary(text, after=UNAUTHORIZED_SECONDS)
     if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
-        return Rejected(text, status)
+        return REFUSALS.get(status, Rejected)(text, status)
     asked = headers.get("Retry-After", "")
     return Temporary(text, min(float(asked), LONGEST_RETRY_AFTER) if asked.isdecimal() else None)

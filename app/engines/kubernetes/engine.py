@@ -33,12 +33,12 @@ class KubernetesEngine:
 
     def __init__(self, cluster: Cluster, clock: Clock, folder: Path, site: Site) -> None:
         self._cluster, self._clock, self._site = cluster, clock, site
-        self._outputs = Outputs(folder, cluster, clock)
+        self._outputs = Outputs(folder, cluster)
         self._mirrors: dict[str, Mirror] = {}
         self._flights: dict[str, Flight] = {}
         self._unwanted: set[str] = set()
         self._heeding = asyncio.create_task(self._heed(), name="logs -f")
-        self._pilot = Pilot(cluster, clock, site, self._outputs)
+        self._pilot = Pilot(cluster, site, self._outputs)
 
     async def launch(self, key: str, work: Work) -> Ended:
         """See `Engine.launch`."""
@@ -113,7 +113,7 @@ class KubernetesEngine:
     def _mirror(self, name: str) -> Mirror:
         """What is shared by all Jobs of a namespace, begun with the first of them."""
         if name not in self._mirrors:
-            self._mirrors[name] = Mirror(self._cluster, self._clock, name, self._site.managed_by)
+            self._mirrors[name] = Mirror(self._cluster, name, self._site.managed_by)
         return self._mirrors[name]
 
     async def _find(self, key: str) -> tuple[str, float] | None:

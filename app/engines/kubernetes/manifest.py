@@ -12,7 +12,7 @@ from app.document.typed import Part
 from app.engines.contract import MOUNT, RESULT_FILE, Work
 from app.engines.kubernetes import names
 from app.engines.kubernetes.port import Object
-from app.engines.kubernetes.site import CONFINED, FILES_GROUP, MODEST, RESTRICTED, Site
+from app.engines.kubernetes.site import CONFINED, MODEST, RESTRICTED, Site
 from app.jobconfig.schema import Resources, SecurityContext, Volume
 
 PARTS = "/firstmate/files"
@@ -71,7 +71,7 @@ def _pod(key: str, work: Work, site: Site, parts: Parts | None) -> Object:
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "enableServiceLinks": False,
-        "securityContext": FILES_GROUP | _given(site.defaults.pod_security_context),
+        "securityContext": _given(site.defaults.pod_security_context),
         "initContainers": [_init(work, site, parts, mounts)] if parts else [],
         "containers": [_container(names.job(key), work, site, mounts)],
         "volumes": [

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from app.clock import Clock
 from app.engines.kubernetes import names, sight
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.port import Expired, Kind, Object, Rejected, Where
@@ -45,7 +44,6 @@ class Watch:
     """Tells of every object that has a launch key, each change in order, and of those gone."""
 
     cluster: Cluster
-    clock: Clock
     where: Where
     deliver: Callable[[Sight], None]
     synced: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,9 +54,10 @@ class Watch:
 
     async def run(self) -> None:
         """Go on for ever: list, then follow; after a break go on, after two list again."""
+        clock = self.cluster.clock
         while True:
             try:
-                if not self._version or self.clock.tick() > self._listed_at + POLL_SECONDS:
+                if not self._version or clock.tick() > self._listed_at + POLL_SECONDS:
                     await self._list()
                 await self._follow()
             except (Temporary, Rejected) as error:
@@ -67,7 +66,7 @@ class Watch:
                     self._version = ""
                 if self._failures % 20 == 2:  # noqa: PLR2004 - the second, and seldom again
                     _log.warning("cannot watch %s: %s", self.where.kind.name, error)
-                await self.clock.sleep(max(error.after or 0, self.clock.backoff(self._failures)))
+                await clock.sleep(max(error.after or 0, clock.backoff(self._failures)))
 
     async def _list(self) -> None:
         """See all there is; what was known before and is not among it is gone."""
@@ -79,18 +78,18 @@ class Watch:
                 self._see(found)
         for name in missing:
             self.deliver(replace(self._known.pop(name), gone=True))
-        self._version, self._listed_at = version, self.clock.tick()
+        self._version, self._listed_at = version, self.cluster.clock.tick()
         self.synced.set()
 
     async def _follow(self) -> None:
-        begun = self.clock.tick()
+        begun = self.cluster.clock.tick()
         async with contextlib.aclosing(self.cluster.watch(self.where, self._version)) as changes:
             async for change in changes:
                 if change["type"] != "BOOKMARK":
                     self._see(change["object"], gone=change["type"] == "DELETED")
                 self._version = change["object"]["metadata"]["resourceVersion"]
                 self._failures = 0
-        if self.clock.tick() < begun + SHORTEST_WATCH:
+        if self.cluster.clock.tick() < begun + SHORTEST_WATCH:
             raise Temporary("the watch ends as soon as it begins")
         self._failures = 0
 
@@ -110,14 +109,14 @@ class Watch:
 class Mirror:
     """Two watches, of Jobs and of pods, and a record for each launch key."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, managed_by: str) -> None:
         self.namespace = namespace
         self.records: dict[str, Record] = {}
-        self.shelf = Shelf(cluster, clock, namespace, managed_by)
-        self._clock = clock
+        self.shelf = Shelf(cluster, namespace, managed_by)
+        self._clock = cluster.clock
         labels = {names.MANAGED_BY: managed_by, names.KEY: ""}
         self._watches = [
-            Watch(cluster, clock, Where(kind, namespace, labels), self._see)
+            Watch(cluster, Where(kind, namespace, labels), self._see)
             for kind in (Kind.JOB, Kind.POD)
         ]
         endless = [self._sweep(), *(watch.run() for watch in self._watches)]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from app.clock import Clock
 from app.engines import spool
 from app.engines.contract import Output
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.port import Kind, Rejected, Where
 from app.errors import Temporary
+from app.patience import insist
 
 MOST_BYTES, TAIL_LINES = 32 * 1024 * 1024, 10_000
 """Read of one log, and in addition of a longer one; a node keeps 10 MiB unless told otherwise."""
@@ -27,8 +27,8 @@ KEEP_SECONDS = 30.0
 class Outputs:
     """The output files below a folder, and the logs that are followed at the moment."""
 
-    def __init__(self, folder: Path, cluster: Cluster, clock: Clock) -> None:
-        self._folder, self._cluster, self._clock = folder, cluster, clock
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self._folder, self._cluster, self._clock = folder, cluster, cluster.clock
         self._asked: dict[str, float] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         for place in (folder, folder / spool.WANTED):
@@ -53,9 +53,9 @@ class Outputs:
         """Read the whole log; False when it cannot be read within half a minute."""
         await self.stop(key)
         # Refused when gone with its pod, or never begun; a full disk costs output, no outcome.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Temporary, Rejected, OSError):
             copy = partial(self._copy, key, namespace, pod, {})
-            return await self._cluster.patiently(KEEP_SECONDS, copy) is not None
+            return await insist(copy, self._clock, KEEP_SECONDS)
         return False
 
     def follow(self, key: str, namespace: str, pod: str) -> None:
@@ -90,16 +90,14 @@ class Outputs:
         with contextlib.closing(spool.OutputFile(str(file))) as kept:
             size = 0
             for more in ({}, {"tailLines": str(TAIL_LINES)}):
-                log = self._cluster.log(where, pod, {**query, **more})
+                log = self._cluster.log(where, pod, **query, **more)
                 async with contextlib.aclosing(log) as chunks:
                     async for chunk in chunks:
                         kept.append(chunk)
                         size += len(chunk)
-                        if "follow" in query and self._is_forgotten(key):
+                        wanted_until = self._asked.get(key, 0.0) + ASKED_SECONDS
+                        if "follow" in query and self._clock.tick() > wanted_until:
                             return False
                 if size < MOST_BYTES:
                     break
         return True
-
-    def _is_forgotten(self, key: str) -> bool:
-        return self._clock.tick() > self._asked.get(key, 0.0) + ASKED_SECONDS

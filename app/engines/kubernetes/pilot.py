@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from app import boundaries
-from app.clock import Clock
 from app.engines.contract import Ended, Work
 from app.engines.kubernetes import inspection, manifest, names, sight
 from app.engines.kubernetes.client import Cluster
@@ -22,6 +21,7 @@ from app.engines.kubernetes.shelf import Shelf
 from app.engines.kubernetes.sight import Wait
 from app.engines.kubernetes.site import Site
 from app.errors import Permanent, Temporary
+from app.patience import insist
 
 FIRST_LOOK = 5.0
 """After so long without a running container, the events are asked why; then ever more seldom."""
@@ -99,8 +99,8 @@ class Flight:
 class Pilot:
     """Does to the cluster what one flight needs."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, site: Site, outputs: Outputs) -> None:
-        self._cluster, self._clock = cluster, clock
+    def __init__(self, cluster: Cluster, site: Site, outputs: Outputs) -> None:
+        self._cluster, self._clock = cluster, cluster.clock
         self._site, self._outputs = site, outputs
 
     async def create(self, flight: Flight, work: Work, shelf: Shelf) -> None:
@@ -155,8 +155,9 @@ class Pilot:
 
     async def _judged_anew(self, flight: Flight) -> Ended | None:
         """How it ended by what the cluster itself says: a watch may be late, or cut off."""
-        for found in await self._cluster.patiently(GONE_SECONDS, lambda: self._pods(flight)) or ():
-            flight.record.pod = sight.pod(found)
+        with contextlib.suppress(Temporary, Rejected):
+            for found in await insist(lambda: self._pods(flight), self._clock, GONE_SECONDS):
+                flight.record.pod = sight.pod(found)
         return sight.judge(flight.record.job, flight.record.pod)
 
     async def _concluded(self, flight: Flight, ended: Ended) -> Ended:

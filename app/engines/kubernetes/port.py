@@ -22,6 +22,14 @@ class Rejected(Permanent):
         self.status = status
 
 
+class Missing(Rejected):
+    """There is no such object."""
+
+
+class Taken(Rejected):
+    """An object of that name is there."""
+
+
 class Expired(Temporary):
     """The version is too old to go on from: list again."""
 

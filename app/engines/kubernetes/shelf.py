@@ -5,18 +5,17 @@ How a pod gets them out again stands in `manifest`, and in `unpack`, which reads
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import tarfile
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from http import HTTPStatus
 
-from app.clock import Clock
 from app.engines.kubernetes import names
 from app.engines.kubernetes.client import Cluster
 from app.engines.kubernetes.manifest import Parts
-from app.engines.kubernetes.port import Kind, Object, Rejected, Where
+from app.engines.kubernetes.port import Kind, Object, Taken, Where
 
 PART_BYTES = 765 * 1024
 """In base64 just below the one MiB that a ConfigMap may hold, and that is sent in one piece."""
@@ -29,11 +28,11 @@ FRESH_SECONDS = 3600.0
 class Shelf:
     """Who uses what since when; nothing needs to be remembered over a restart."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, namespace: str, managed_by: str) -> None:
-        self._cluster, self._clock, self._managed_by = cluster, clock, managed_by
+    def __init__(self, cluster: Cluster, namespace: str, managed_by: str) -> None:
+        self._cluster, self._clock, self._managed_by = cluster, cluster.clock, managed_by
         labels = {names.MANAGED_BY: managed_by, names.FILES: ""}
         self._where = Where(Kind.CONFIG_MAP, namespace, labels)
-        self._began = clock.now()
+        self._began = self._clock.now()
         self._used: dict[str, float] = {}
         self._changing = asyncio.Lock()
 
@@ -49,7 +48,8 @@ class Shelf:
         async with self._changing:
             if self._used.get(label, 0.0) < self._clock.now() - FRESH_SECONDS:
                 for body in made:
-                    await self._create(body)
+                    with contextlib.suppress(Taken):  # what has the same hash has the same content
+                        await self._cluster.create(self._where, body)
                 self._used[label] = self._clock.now()
         return Parts(digest, tuple(body["metadata"]["name"] for body in made))
 
@@ -66,13 +66,6 @@ class Shelf:
         made = datetime.fromisoformat(found["metadata"]["creationTimestamp"]).timestamp()
         last = max(made, self._used.get(label, self._began))
         return last < self._clock.now() - UNUSED_SECONDS
-
-    async def _create(self, body: Object) -> None:
-        try:
-            await self._cluster.create(self._where, body)
-        except Rejected as error:
-            if error.status != HTTPStatus.CONFLICT:  # what has the same hash has the same content
-                raise
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:

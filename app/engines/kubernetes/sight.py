@@ -1,6 +1,5 @@
 """What a Job, its pod and their events tell, in few words: pure, and small enough for thousands."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 from app.engines.contract import OOM_KILLED, RESULT_BYTES, Ended
 from app.engines.kubernetes import names
 from app.engines.kubernetes.port import Object
+from app.outbound import json_object
 
 NOT_FOUND = 127
 """The exit code of what could not be started, as a shell has it."""
@@ -128,10 +128,10 @@ def result(ended: Ended, printed: str | None) -> bytes:
 
     The node keeps the last 4096 bytes of a larger file: one byte more says that it was larger.
     """
-    text = ended.result.decode()
-    if _is_object(text):
+    if json_object(ended.result) is not None:
         return ended.result
-    if ended.code and (printed is None or printed.rstrip().endswith(text.rstrip())):
+    told = ended.result.decode().rstrip()
+    if ended.code and (printed is None or printed.rstrip().endswith(told)):
         return b""
     return ended.result + b" " * (len(ended.result) == RESULT_BYTES)
 
@@ -176,10 +176,3 @@ def _state(statuses: list[Object] | None, name: str) -> Object:
 def _conditions(found: Object, status: str) -> dict[str, Object]:
     conditions = found.get("status", {}).get("conditions") or []
     return {one["type"]: one for one in conditions if one["status"] == status}
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False

@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import Field
 
 from app.document.typed import Flag, Int64, Part, Text, loaded, validated
+from app.document.watched import content
 from app.engines.kubernetes.sight import Wait
-from app.errors import Permanent
 from app.jobconfig.schema import Resources, SeccompProfile, SecurityContext
 
 CONFINED = SecurityContext.model_validate(
@@ -31,21 +31,18 @@ RESTRICTED = CONFINED.model_copy(
 )
 """The same for job-executor's user and group."""
 
-FILES_GROUP = {"fsGroup": 2000}
-"""The group that volumes belong to."""
-
 MODEST = Resources.model_validate(
     {"limits": {"cpu": "1", "memory": "512Mi"}, "requests": {"cpu": "50m", "memory": "128Mi"}}
 )
 
 
 class PodSecurity(Part):
-    """Kubernetes' security context of a whole pod."""
+    """Kubernetes' security context of a whole pod; volumes belong to the group `fsGroup`."""
 
     run_as_user: Int64 | None = None
     run_as_group: Int64 | None = None
     run_as_non_root: Flag | None = None
-    fs_group: Int64 | None = None
+    fs_group: Int64 = 2000
     fs_group_change_policy: Text | None = None
     supplemental_groups: tuple[Int64, ...] | None = None
     seccomp_profile: SeccompProfile | None = None
@@ -54,7 +51,7 @@ class PodSecurity(Part):
 class JobDefaults(Part):
     """The file JOB_DEFAULTS_FILE, in the form of `jobConfig` in job-executor's Helm values.
 
-    Its fields come before those of RESTRICTED and FILES_GROUP.
+    Its fields come before those of RESTRICTED.
     """
 
     labels: dict[str, Text] = Field(default_factory=dict)
@@ -89,8 +86,5 @@ def read_defaults(file: Path) -> JobDefaults:
     Raises:
         Permanent: it cannot be read, or is wrong, naming the line.
     """
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"JOB_DEFAULTS_FILE {file} cannot be read: {error}") from None
+    text = content("JOB_DEFAULTS_FILE", file)
     return loaded(text, str(file), partial(validated, JobDefaults))
