@@ -8,7 +8,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-BUDGETS = {"app": 9_600, "file": 300, "median": 8, "p95": 30, "longest": 50}
+BUDGETS = {"app": 9_660, "file": 300, "median": 8, "p95": 30, "longest": 50}
 _QUIET = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 
 

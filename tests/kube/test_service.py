@@ -123,7 +123,7 @@ def test_without_its_extra_the_engine_says_what_to_install(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode != 0
-    assert "install keptn-firstmate[k8s]" in done.stderr
+    assert "pip install '.[k8s]'" in done.stderr
 
 
 def test_without_a_cluster_the_engine_says_how_to_reach_one() -> None:
