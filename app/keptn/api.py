@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -98,10 +98,11 @@ class KeptnApi:
         """All projects, each with its `projectName` and the text of its `shipyard`."""
         return await self._entries("controlPlane/v1/project", "projects")
 
-    async def states(self, project: str, contexts: Iterable[str]) -> Objects:
+    async def states(self, project: str, contexts: Collection[str]) -> Objects:
         """The states of some runs of a project: `shkeptncontext`, `state`, `stages`."""
         where = f"controlPlane/v1/sequence/{quote(project, safe='')}"
-        return await self._entries(where, "states", keptnContext=",".join(contexts))
+        found = await self._entries(where, "states", keptnContext=",".join(contexts))
+        return [one for one in found if one.get("shkeptncontext") in contexts]
 
     async def events_since(self, project: str, time: str) -> list[Event]:
         """What the datastore has of a project with a `time` that, as text, is greater."""

@@ -109,7 +109,7 @@ class Reconciler:
                 held |= {one for one in part if _is_held(states.get(one[1], {}), one[2])}
         return held
 
-    async def _states(self, project: str, contexts: Iterable[str]) -> dict[Any, dict[str, Any]]:
+    async def _states(self, project: str, contexts: Collection[str]) -> dict[Any, dict[str, Any]]:
         try:
             found = await self._api.states(project, contexts)
         except Refused:  # the project is gone, or this Keptn does not tell

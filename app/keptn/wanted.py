@@ -26,7 +26,6 @@ class Wanted:
     """The types of `tasks`; without any, those in the ledger and, for who `polls`, in shipyards.
 
     Attributes:
-        types: of triggered events.
         projects: by name; for who polls.
     """
 
@@ -34,8 +33,14 @@ class Wanted:
         self._api, self._reader, self._clock = api, core.ledger.reader, core.clock
         self._fixed, self._polls = bool(tasks), polls
         self._due, self._last_run = core.clock.tick(), 0
-        self.types = {grammar.of_task(task, "triggered") for task in tasks}
+        self._known = {grammar.of_task(task, "triggered") for task in tasks}
+        self._guessed = set[str]()
         self.projects: list[str] = []
+
+    @property
+    def types(self) -> set[str]:
+        """The types of triggered events."""
+        return self._known | self._guessed
 
     async def refresh(self) -> None:
         """Read the ledger, and Keptn when it is time; what cannot be read now stays as it is."""
@@ -50,9 +55,10 @@ class Wanted:
         except FirstmateError as error:
             _LOG.warning("projects cannot be listed", extra={"cause": str(error)})
             self._due = self._clock.tick() + RETRY_SECONDS
-            for task in () if self.types or not self._polls else USUAL:
-                self.add(grammar.of_task(task, "triggered"))
+            if not self.types:
+                self._guessed = {grammar.of_task(task, "triggered") for task in USUAL}
             return
+        self._guessed = set()
         self.projects = [str(one["projectName"]) for one in listed if one.get("projectName")]
         for task in (name for one in listed for name in ("evaluation", *task_names(one))):
             self.add(grammar.of_task(task, "triggered"))
@@ -60,8 +66,8 @@ class Wanted:
     def add(self, event_type: str) -> bool:
         """An event was seen, or a shipyard tells of it; whether its type is to be looked for."""
         if not self._fixed and grammar.triggered_task(event_type):
-            self.types.add(event_type)
-        return event_type in self.types
+            self._known.add(event_type)
+        return event_type in self._known
 
 
 def task_names(project: dict[str, Any]) -> Iterator[str]:

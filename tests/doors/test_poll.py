@@ -64,6 +64,16 @@ async def test_a_task_that_no_shipyard_told_of_is_found_when_it_is_first_seen(
     assert captain.counts(event_id) == (1, 1)
 
 
+async def test_the_usual_tasks_are_looked_for_while_no_shipyard_can_be_read(
+    begin: Start, captain: Captain
+) -> None:
+    captain.keptn.faults({"where": "project", "mode": "404", "times": None})
+    begin(engine=InstantEngine())
+    for event_id in [await trigger(captain), await trigger(captain)]:
+        await captain.wait(event_id)
+        assert captain.counts(event_id) == (1, 1)
+
+
 async def test_only_the_tasks_of_the_setting_are_looked_for(begin: Start, captain: Captain) -> None:
     captain.put(config("true", task=".*"))
     ship = begin(engine=InstantEngine(), keptn_tasks="mine, more")
