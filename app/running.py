@@ -256,9 +256,8 @@ def _origin(errand: Errand, place: Place, task: Task) -> Origin:
 
 def _limit(errand: Errand, row: TaskRow, task: Task) -> Limit:
     """What this attempt may take: its own time, or what its task has left."""
-    most = image.DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
+    most, whole = task.attempt_seconds, task.active_deadline_seconds
     spent = row.launched - errand.done[row.place._replace(attempt=0)].launched
-    whole = task.active_deadline_seconds
     if whole is None or whole - spent >= most:
         return Limit(float(most), f"{most} s (maxPollDuration)")
     return Limit(max(0.0, whole - spent), f"{whole} s ({_WHOLE_TASK})")

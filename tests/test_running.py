@@ -155,7 +155,7 @@ async def test_a_key_within_a_key_may_be_the_one_without_effect(core: Core) -> N
 @pytest.mark.parametrize(
     ("more", "cause"),
     [
-        ({"files": ["/a"]}, " for task Do: looked on service level p/s/svc at commit 1"),
+        ({"files": ["/a"]}, " for task Do: looked on service level p/s/svc, on"),
         (
             {"env": [{"name": "S", "value": "s", "valueFrom": "secret"}]},
             "could not add env with name S, valueFrom secret: ",

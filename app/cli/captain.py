@@ -160,7 +160,7 @@ def evaluation(keptn: Remote, *, as_json: bool, **given: Any) -> str:
 @_word("send event --file")
 def send_event(keptn: Remote, file: Path) -> str:
     """Send the event in a file as it is."""
-    return _told(keptn.started(EVENTS, layout.decoded(layout.text(file), str(file))))
+    return _told(keptn.started(EVENTS, layout.decoded(file.read_bytes(), str(file))))
 
 
 def control(keptn: Remote, project: str, keptn_context: str, stage: str) -> str:

@@ -13,12 +13,13 @@ from typing import NamedTuple, NoReturn
 import click
 
 from app import routes, settings
-from app.cli import clustering, layout
+from app.cli import clustering
 from app.cli.layout import Layout
 from app.cli.words import Words
 from app.document.scalars import Mark, Scalar
 from app.document.tree import Mapping, Node, Problem, child, compose, items, place_of
 from app.document.typed import FileError, near
+from app.document.watched import content
 from app.engines.container import find_cli
 from app.errors import Permanent
 from app.events import durations, grammar
@@ -84,7 +85,7 @@ class Check:
 
     def _look(self, path: Path) -> Iterator[tuple[str, Problem]]:
         try:
-            yield from (("warning", one) for one in self._oddities(layout.text(path), path))
+            yield from (("warning", one) for one in self._oddities(content("the file", path), path))
         except FileError as error:
             yield from (("error", one) for one in error.found)
 

@@ -63,18 +63,6 @@ def files(level: Path) -> Iterator[str]:
             yield "/".join(parts)
 
 
-def text(file: Path) -> str:
-    """What the file says.
-
-    Raises:
-        Permanent: it cannot be read, and why.
-    """
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"{file} cannot be read: {error}") from None
-
-
 def decoded(text: str | bytes, name: str) -> Any:
     """The JSON in a text, as strict as a door; a fault calls it by this name.
 

@@ -19,6 +19,7 @@ from app.cli.layout import Layout
 from app.cli.reading import unseen
 from app.cli.words import Words
 from app.clock import Clock
+from app.document.watched import content
 from app.errors import Permanent
 from app.events import build, parse
 from app.events.parse import Event
@@ -70,7 +71,7 @@ class Folder:
 @commands.word("run [--config] --event")
 def run(config: Path, event: BinaryIO) -> NoReturn:
     """Run a job config here, without a Keptn, and print what would be sent."""
-    read(layout.text(config), str(config))
+    read(content("--config", config), str(config))
     asked = _whole(layout.decoded(event.read(), "the event"), Layout.around(config))
 
     async def attempt(folder: str) -> int:

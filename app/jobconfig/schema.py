@@ -223,6 +223,11 @@ class Task(Part):
     """More that only a pod in Kubernetes can have, such as volumes."""
 
     @property
+    def attempt_seconds(self) -> int:
+        """Seconds that one attempt may take, with job-executor's default."""
+        return 300 if self.max_poll_duration is None else self.max_poll_duration
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The names of the Secrets whose keys become variables."""
         return tuple(entry.name for entry in self.env if entry.value_from == "secret")

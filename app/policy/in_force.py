@@ -15,7 +15,6 @@ from app.jobconfig.quantities import quantity
 from app.jobconfig.schema import Action, SeccompProfile, SecurityContext, Task
 from app.policy.globs import image_names, matches_any
 from app.policy.rules import PROTECTED, PolicyFile, Rules, Terms, read
-from app.tasks.image import DEFAULT_SECONDS
 
 _REMEDY = (
     "change the task, or ask the operator for it"
@@ -131,8 +130,7 @@ def _list(patterns: tuple[str, ...]) -> str:
 
 def _excesses(task: Task, rules: Rules, terms: Terms) -> Iterator[str]:
     """What is above a ceiling, or without the limit that the ceiling asks for."""
-    attempt = DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
-    seconds = attempt * (task.retries + 1)
+    seconds = task.attempt_seconds * (task.retries + 1)
     seconds = min(seconds, task.active_deadline_seconds or terms.deadline or seconds)
     if 0 < rules.deadline_seconds < seconds:
         yield f"`deadlineSeconds`: it may take {seconds} s in all, above {rules.deadline_seconds} s"

@@ -10,8 +10,6 @@ from app.keptn.resources import Source
 from app.tasks.files import gathered
 from app.tasks.secrets import Secrets
 
-DEFAULT_SECONDS = 300
-
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
@@ -30,6 +28,5 @@ async def work(task: Task, event: Event, origin: Origin, supplies: Supplies) -> 
     files = await gathered(task, event, origin.commit, supplies.resources)
     given = supplies.secrets.of if supplies.secrets else lambda _: {}
     parent = {"TRACEPARENT": event.traceparent} if event.traceparent else {}
-    deadline = DEFAULT_SECONDS if task.max_poll_duration is None else task.max_poll_duration
     env = parent | environment(task, event, given)
-    return Work(task, env, float(deadline), files, origin)
+    return Work(task, env, float(task.attempt_seconds), files, origin)
