@@ -145,7 +145,7 @@ class NatsPeer(StrictPeer):
     def close(self) -> None:
         """See `Peer.close`."""
         self.keptn.leave(self.project)
-        self._server.kill()
+        self._server.close()
 
 
 class PlanePeer(Peer):

@@ -19,8 +19,11 @@ class NatsServer(Closing):
     """A server on one loopback port, with JetStream on disk where a `store` is named."""
 
     def __init__(self, store: Path | None = None, *arguments: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        # A bound socket that never listens keeps the port ours, also between two starts.
+        self._keeper = socket.socket()
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self.port = int(self._keeper.getsockname()[1])
         self.url = f"nats://127.0.0.1:{self.port}"
         streams = ["--jetstream", "--store_dir", str(store)] if store else []
         self._command = [str(PROGRAM), "--addr", "127.0.0.1", "--port", str(self.port)]
@@ -39,8 +42,9 @@ class NatsServer(Closing):
             time.sleep(0.01)
 
     def close(self) -> None:
-        """End it."""
+        """End it, and let go of its port."""
         self.kill()
+        self._keeper.close()
 
     def kill(self) -> None:
         """End it with -9."""

@@ -49,7 +49,12 @@ class Listener:
         )
         config.load()
         self._config = config
-        await self._listen()
+        try:
+            await self._listen()
+        except OSError:  # somebody who had counted on this port was quicker
+            self._keeper = _bound(0)
+            self.port = self._keeper.getsockname()[1]
+            await self._listen()
 
     def refuse(self, seconds: float) -> None:
         """Close the door and every connection but the tests' own; open it again later."""
